@@ -1,0 +1,327 @@
+"""The context: what a run gives to its agents, verifiers, searches and graph nodes.
+
+Every effect of a run goes through here. A context knows where in the run it is (its position), so that each effect
+has a key under which the journal keeps it; on resume the same code at the same position gets the recorded result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from .budget import Ledger, Spend
+from .candidate import Candidate, Kind
+from .claims import Claims
+from .completion import Completion, Watch
+from .engine import Engine
+from .errors import BudgetExhausted, BurnishError, Cancelled, EngineUnavailable, GenerationFailed, ReplayMismatch, StoreError
+from .ids import Json, as_json, derived_id, derived_seed, json_hash
+from .journal import Journal
+from .prompt import Message, Prompt
+from .records import Intent, Judged, Outcome, Record, RecordedCall
+from .sampling import Sampling
+from .stop import Stop
+from .task import Task
+from .verdict import Verdict, Verifier
+from .verify import judge
+
+
+@dataclass
+class Run:
+    """What all contexts of one run share."""
+
+    task: Task
+    seed: int
+    journal: Journal
+    engines: Mapping[str, Engine]
+    """Engines by role; `default` serves every role that has none of its own."""
+    ledger: Ledger
+    stop: Stop = field(default_factory=Stop)
+    claims: Claims = field(default_factory=Claims)
+    locate: Callable[[], tuple[str, ...]] = lambda: ()
+    """Names of the graph nodes that the calling code runs within, outermost first."""
+    settings: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True)
+class Context:
+    """One place in a run. Cheap to make, safe to share between tasks of one event loop."""
+
+    run: Run
+    base: str = ""
+    """Position of the scope that this context was opened for; empty for the run's root."""
+    depth: int = 0
+    """How many of the located nodes lie outside of that scope."""
+    stop: Stop = field(default_factory=Stop)
+    """Asks this part of the run to end."""
+    purpose: str = ""
+    """`verifier` within a verifier's own calls."""
+
+    @property
+    def task(self) -> Task:
+        """The task of the run."""
+        return self.run.task
+
+    @property
+    def position(self) -> str:
+        """Where the calling code is: the scope, then the graph nodes within it."""
+        nodes = self.run.locate()[self.depth :]
+        return "/".join((self.base, *nodes)) if nodes else self.base
+
+    def scope(self, name: str | None = None, *, stop: Stop | None = None) -> Context:
+        """A context one level down. Without a name it is numbered, in the order of opening.
+
+        Open one for each part that runs beside others, such as each of several invocations of one subgraph.
+
+        Raises:
+            ConfigError: the name is taken at this position.
+        """
+        here, claims = self.position, self.run.claims
+        base = claims.numbered(f"{here}/s") if name is None else claims.keyed(f"{here}/{name}")
+        return replace(self, base=base, depth=len(self.run.locate()), stop=stop or self.stop)
+
+    def engine(self, role: str) -> Engine:
+        """The engine that serves a role.
+
+        Raises:
+            EngineUnavailable: the session has neither one for the role nor a default.
+        """
+        engine = self.run.engines.get(role) or self.run.engines.get("default")
+        if engine is None:
+            raise EngineUnavailable(f"no engine serves the role {role!r}", hint="Session(engine=...) or engines={'default': ...}")
+        return engine
+
+    def seed(self, *labels: str | int) -> int:
+        """A seed that depends on the run's seed, this position and the labels only."""
+        return derived_seed(self.run.seed, self.position, *labels)
+
+    def id(self, kind: str, position: str | None = None) -> str:
+        """The id of the `kind` of thing at a position, this one by default."""
+        return derived_id(self.run.journal.run_id, self.position if position is None else position, kind)
+
+    async def generate(
+        self,
+        prompt: Prompt | str | Sequence[Message],
+        sampling: Sampling | None = None,
+        *,
+        role: str = "proposer",
+        key: str | None = None,
+        watch: Watch | None = None,
+    ) -> Completion:
+        """One sample from the engine of a role, recorded.
+
+        Without a `key` the call is known by its content; calls with equal content that run at the same time need one.
+
+        Raises:
+            GenerationFailed: this call failed.
+            EngineUnavailable: there is no engine any more; the run can be resumed.
+            BudgetExhausted: the budget does not allow it.
+            Cancelled: the run, or this part of it, is to end.
+            ReplayMismatch: the record holds another request at this position.
+        """
+        engine, prompt, sampling = self.engine(role), Prompt.of(prompt), sampling or Sampling()
+        info = engine.info
+        request: dict[str, Json] = {"role": role, "model": info.model, "sampling": sampling.to_json()}
+        digest = json_hash({**request, "prompt": prompt.to_json()})
+        async with _Claimed(self, "generate", digest, key) as position:
+            if sampling.seed is None:
+                sampling = sampling.but(seed=derived_seed(self.run.seed, position))
+            most = sampling.max_tokens
+            total = most + engine.count_tokens(prompt) if self.run.ledger.budget.tokens is not None else most
+            intent = Intent(
+                position=position,
+                step="/".join(("", *self.run.locate())),
+                kind="generate",
+                request_hash=digest,
+                request=request,
+                role=role,
+                purpose=self.purpose,
+                engine=info.kind,
+                model=info.model,
+                prompt=prompt,
+                sampling=sampling,
+                reserved=Spend(calls=1, tokens=total, output_tokens=most),
+            )
+            outcome = await self._call(intent, lambda: engine.generate(prompt, sampling, watch=watch, stop=self.stop))
+            assert outcome.completion is not None
+            return replace(outcome.completion, call_id=self.id("call", position))
+
+    async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Any]], *, key: str | None = None) -> Any:
+        """Do something once: on resume the recorded value is returned and `perform` is not called.
+
+        For what a node does besides calling models: ask a clock, a tool, a service. The value must be plain JSON.
+
+        Raises:
+            ReplayMismatch: the record holds another request at this position.
+        """
+        digest = json_hash({"kind": kind, "request": as_json(request)})
+        async with _Claimed(self, kind, digest, key) as position:
+            step = "/".join(("", *self.run.locate()))
+            intent = Intent(position=position, step=step, kind=kind, request_hash=digest, request=request, purpose=self.purpose)
+            return (await self._call(intent, perform)).value
+
+    async def verify(self, verifier: Verifier, candidate: Candidate, *, key: str = "", grading: bool = False) -> Verdict:
+        """Have a verifier judge a candidate, recorded. A verifier that raises abstains.
+
+        With `grading` the verdict only measures: it is not charged to the budget.
+        """
+        label = f"g.{verifier.name}" if grading else f"v.{verifier.name}"
+        position = f"{candidate.position or self.position}/{label}{'.' + key if key else ''}"
+        if recorded := self.run.journal.verdict(position):
+            self.run.claims.cover(position)
+            return recorded
+        want = Spend(verifier_calls=0 if grading else 1)
+        await self.run.ledger.reserve(want, self.stop)
+        began = time.perf_counter()
+        actual = Spend()
+        try:
+            inner = replace(self, base=position, depth=len(self.run.locate()), purpose="verifier")
+            verdict = await judge(verifier, self.task, candidate, inner)
+            actual = want
+        finally:
+            await self.run.ledger.settle(want, actual)
+        judged = Judged(
+            position=position,
+            candidate_id=candidate.id,
+            verifier=verifier.name,
+            version=verifier.version,
+            oracle=verifier.oracle,
+            verdict=verdict,
+            seconds=time.perf_counter() - began,
+            grading=grading,
+        )
+        await self.record(judged)
+        return verdict
+
+    async def add(
+        self,
+        completion: Completion,
+        *,
+        key: str | None = None,
+        kind: Kind = "fresh",
+        parents: Sequence[Candidate] = (),
+        answer: str | None = None,
+    ) -> Candidate:
+        """Make a completion a candidate of this run, so that it can be verified, selected and looked up."""
+        here = self.position
+        position = self.run.claims.keyed(f"{here}/{key}") if key else self.run.claims.numbered(f"{here}/c")
+        candidate = replace(
+            Candidate.from_completion(completion, id=self.id("candidate", position), position=position, answer=answer),
+            kind=kind,
+            parents=tuple(p.id for p in parents),
+            depth=max((p.depth + 1 for p in parents), default=0),
+        )
+        await self.record(candidate, wait=False)
+        return candidate
+
+    async def record(self, *records: Record, wait: bool = True) -> None:
+        """Write facts into the journal, in one transaction."""
+        await self.run.journal.write(*records, wait=wait)
+
+    async def _call(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> RecordedCall:
+        recorded = self.run.journal.call(intent.position)
+        if recorded and recorded.request_hash != intent.request_hash:
+            raise ReplayMismatch(
+                f"the {intent.kind} call at {intent.position} differs from the recorded one",
+                position=intent.position,
+                hint="code, settings or model changed since; start a new run",
+            )
+        if recorded and recorded.state != "intent":
+            return _replayed(recorded, intent)
+        if recorded is None and self.run.journal.step_done(intent.step) and "#" not in intent.step:
+            raise ReplayMismatch(
+                f"the record of the finished node {intent.step} has no {intent.kind} call at {intent.position}",
+                position=intent.position,
+                hint="code or settings changed since; start a new run",
+            )
+        if self.stop.requested or self.run.stop.requested:
+            raise Cancelled(f"stopped: {self.stop.reason or self.run.stop.reason}")
+        return await self._perform(intent, perform)
+
+    async def _perform(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> RecordedCall:
+        ledger, held = self.run.ledger, intent.reserved
+        entry = held if ledger.budget else None
+        if held:
+            try:
+                await ledger.reserve(held, self.stop)
+            except BudgetExhausted as e:
+                refusal = Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message)
+                await self.record(replace(intent, reserved=None), refusal)
+                raise
+        spent, began = Spend(), time.perf_counter()
+        try:
+            await self.record(replace(intent, reserved=entry))
+            outcome = await self._attempt(intent, perform)
+            spent = _spend(outcome) if held else spent
+            took = time.perf_counter() - began
+            await self.record(replace(outcome, seconds=took, spent=spent if entry else None))
+        finally:
+            if held:
+                await ledger.settle(held, spent)
+        done = RecordedCall(
+            request_hash=intent.request_hash,
+            state=outcome.state,
+            completion=outcome.completion,
+            value=outcome.value,
+            error_code=outcome.error_code,
+            error=outcome.error,
+        )
+        return _replayed(done, intent)
+
+    async def _attempt(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> Outcome:
+        try:
+            result = await perform()
+        except GenerationFailed as e:
+            return Outcome(position=intent.position, state="error", error_code=e.code, error=e.message)
+        except (BurnishError, asyncio.CancelledError):
+            raise
+        except Exception as e:
+            if intent.kind != "generate":
+                raise
+            return Outcome(position=intent.position, state="error", error_code="engine_error", error=f"{type(e).__name__}: {e}")
+        if not isinstance(result, Completion):
+            return Outcome(position=intent.position, state="ok", value=as_json(cast(object, result)))
+        if result.finish_reason == "aborted" and self.run.stop.requested:
+            raise Cancelled(f"stopped: {self.run.stop.reason}")
+        cancelled = result.finish_reason == "aborted" and self.stop.requested
+        return Outcome(position=intent.position, state="cancelled" if cancelled else "ok", completion=result)
+
+
+class _Claimed:
+    """Holds the position of one call while it runs."""
+
+    def __init__(self, ctx: Context, kind: str, digest: str, key: str | None) -> None:
+        self._claims, here = ctx.run.claims, ctx.position
+        self._stem = None if key else f"{here}/{kind}:{digest[:12]}"
+        self._position = self._claims.by_content(self._stem) if self._stem else self._claims.keyed(f"{here}/{key}")
+
+    async def __aenter__(self) -> str:
+        return self._position
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._stem:
+            self._claims.ended(self._stem)
+
+
+def _replayed(recorded: RecordedCall, intent: Intent) -> RecordedCall:
+    """A recorded call's result, or its failure raised anew."""
+    match recorded.state:
+        case "error":
+            raise GenerationFailed(recorded.error, code=recorded.error_code)
+        case "refused":
+            raise BudgetExhausted(recorded.error, limit=recorded.error_code)
+        case _:
+            if intent.kind == "generate" and recorded.completion is None:
+                raise StoreError(f"the recorded completion at {intent.position} is missing", hint="burnish doctor --store URL")
+            return recorded
+
+
+def _spend(outcome: Outcome) -> Spend:
+    completion = outcome.completion
+    if completion is None:
+        return Spend(calls=1)
+    tokens = completion.tokens
+    return Spend(calls=1, tokens=tokens.total, output_tokens=tokens.completion, usd=completion.cost_usd)

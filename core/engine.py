@@ -1,0 +1,138 @@
+"""The engine protocol: what generates and scores tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Protocol, runtime_checkable
+
+from .completion import Completion, Scores, Watch
+from .errors import EngineUnavailable
+from .ids import Json
+from .prompt import Prompt
+from .sampling import Sampling
+from .stop import Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What an engine can do. Asking for more is an error before a run starts."""
+
+    logprobs: bool = False
+    """Log-probabilities of generated tokens."""
+    scoring: bool = False
+    """Log-probabilities of given continuations (`score`)."""
+    json_schema: bool = False
+    choice: bool = False
+    regex: bool = False
+    grammar: bool = False
+    seed: bool = False
+    """Same seed, same text, on the same machine and batch settings."""
+    prefix_cache: bool = False
+    """Shared prompt beginnings are computed once."""
+    token_prefix: bool = False
+    """An answer can be continued from token ids."""
+    abort: bool = False
+    """A running call can be stopped and gives what there is."""
+    images: bool = False
+    reasoning: bool = False
+    """Reasoning is told apart from the answer."""
+
+    def names(self) -> tuple[str, ...]:
+        """Names of what it can do."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """Which engine it is; stored with each run and compared on resume."""
+
+    kind: str
+    """`vllm`, `scripted`, ..."""
+    model: str
+    """Name or path of the model."""
+    revision: str = ""
+    """Checksum or revision of the weights; empty if unknown."""
+    version: str = ""
+    """Version of the software that decodes."""
+    context_tokens: int | None = None
+    """Most tokens of prompt and answer together; None if unknown."""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    settings: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """Settings that change what is generated (dtype, batch limits)."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain form for storing."""
+        return {
+            "kind": self.kind,
+            "model": self.model,
+            "revision": self.revision,
+            "version": self.version,
+            "context_tokens": self.context_tokens,
+            "capabilities": list(self.capabilities.names()),
+            "settings": dict(self.settings),
+        }
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Generates and scores tokens. An engine belongs to the event loop that started it."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Which engine this is; complete once it has started."""
+        ...
+
+    async def start(self) -> None:
+        """Make ready; called again it does nothing.
+
+        Raises:
+            EngineUnavailable: it cannot be started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything; no process of it is left. Called again it does nothing."""
+        ...
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the rendered prompt, or an upper bound."""
+        ...
+
+    async def generate(
+        self, prompt: Prompt, sampling: Sampling, *, watch: Watch | None = None, stop: Stop | None = None
+    ) -> Completion:
+        """One sample.
+
+        When `watch` returns True or `stop` is requested, decoding ends and the completion holds what there is,
+        with its counts and `finish_reason == "aborted"`. When the calling task is cancelled decoding ends too, but
+        nothing is returned.
+
+        Raises:
+            GenerationFailed: this call failed, others may go on.
+            EngineUnavailable: the engine is gone for good.
+        """
+        ...
+
+    async def score(self, prompt: Prompt, continuations: Sequence[str | Sequence[int]]) -> list[Scores]:
+        """Log-probabilities of each continuation after the prompt.
+
+        Raises:
+            EngineUnavailable: the engine cannot score.
+        """
+        ...
+
+
+def require(engine: Engine, needs: Iterable[str], *, why: str, others: Mapping[str, Capabilities] | None = None) -> None:
+    """Check that an engine has the named capabilities.
+
+    Raises:
+        EngineUnavailable: naming what is missing, and the engines of `others` that have it.
+    """
+    have = engine.info.capabilities.names()
+    missing = sorted(set(needs) - set(have))
+    if not missing:
+        return
+    able = sorted(n for n, c in (others or {}).items() if set(missing) <= set(c.names()))
+    hint = f"engines that can: {', '.join(able)}" if able else "no built-in engine can"
+    raise EngineUnavailable(f"{why} needs {', '.join(missing)}, which the engine {engine.info.kind} cannot do", hint=hint)

@@ -1,0 +1,121 @@
+"""Answer extraction: from a candidate's text to the key under which equal answers meet.
+
+An extractor returns None where it finds no answer; that candidate then has no vote. Keys are texts in a
+canonical form: numbers without separators, currency signs and trailing zeros; words case-folded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
+
+from .errors import ConfigError
+from .ids import canonical_json
+
+Extractor: TypeAlias = Callable[[str], str | None]
+
+NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d{1,3})?")
+_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
+
+
+def number_key(text: str) -> str | None:
+    """Canonical form of one number written in `text`, or None."""
+    try:
+        value = Decimal(text.replace(",", "").strip())
+    except InvalidOperation:
+        return None
+    if not value.is_finite() or abs(value.adjusted()) > 300:
+        return None
+    key = format(value.normalize(), "f")
+    return "0" if key in ("-0", "+0") else key
+
+
+def last_number(text: str) -> str | None:
+    """The last number in the text."""
+    found = [m for m in NUMBER.findall(text) if m]
+    return number_key(found[-1]) if found else None
+
+
+def boxed(text: str) -> str | None:
+    """The content of the last \\boxed{...}."""
+    found = _BOXED.findall(text)
+    return (number_key(found[-1]) or words(found[-1])) if found else None
+
+
+def words(text: str) -> str | None:
+    """The whole text, case-folded, with single spaces and without closing punctuation."""
+    key = " ".join(text.casefold().split()).strip(" .!?;:,\"'`*")
+    return key or None
+
+
+def first_line(text: str) -> str | None:
+    """The first line that is not blank, as `words`."""
+    return next((key for line in text.splitlines() if (key := words(line))), None)
+
+
+def exact_text(text: str) -> str | None:
+    """The whole text without white space around it."""
+    return text.strip() or None
+
+
+def json_value(text: str) -> str | None:
+    """The first JSON object or array in the text, in canonical form."""
+    value = first_json(text)
+    return None if value is None else canonical_json(value)
+
+
+def first_json(text: str) -> dict[str, object] | list[object] | None:
+    """The first JSON object or array that stands in the text and parses; None if none does."""
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    for match in list(re.finditer(r"[\[{]", text))[:50]:
+        try:
+            value, _ = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        return value
+    return None
+
+
+def sql(text: str) -> str | None:
+    """The first SELECT statement, fenced or not, without its semicolon and with single spaces."""
+    statement = first_select(text)
+    return None if statement is None else " ".join(statement.split())
+
+
+def first_select(text: str) -> str | None:
+    """The first SELECT (or WITH ... SELECT) in the text, up to a semicolon, a blank line or a fence."""
+    fenced = _FENCE.search(text)
+    match = re.search(r"\b(?:SELECT|WITH\b.*?\bSELECT)\b.*?(?=;|\n\s*\n|```|$)", fenced.group(1) if fenced else text, re.I | re.S)
+    return match.group(0).strip() if match else None
+
+
+def _refuse(name: str) -> object:
+    raise ValueError(name)
+
+
+EXTRACTORS: dict[str, Extractor] = {
+    "boxed": boxed,
+    "exact_text": exact_text,
+    "first_line": first_line,
+    "json_value": json_value,
+    "last_number": last_number,
+    "sql": sql,
+    "words": words,
+}
+
+
+def extractor(name: str | Extractor) -> Extractor:
+    """An extractor by name, or the function itself.
+
+    Raises:
+        ConfigError: no extractor has this name.
+    """
+    if not isinstance(name, str):
+        return name
+    if name not in EXTRACTORS:
+        raise ConfigError(f"no extractor is called {name!r}", hint=f"one of: {', '.join(EXTRACTORS)}")
+    return EXTRACTORS[name]

@@ -1,0 +1,57 @@
+"""The journal protocol: the durable record of one run, which is also its checkpoint.
+
+Everything is keyed by position. What is recorded is answered from the record; what is not is done and then recorded.
+Records are committed in the order in which they were written, so that what is durable is always a beginning of
+what happened: a record that is durable implies all that were written before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .policy import Selection
+from .records import Record, RecordedCall
+from .verdict import Verdict
+
+
+class Journal(Protocol):
+    """The record of one run, held under a lease."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    def call(self, position: str) -> RecordedCall | None:
+        """The call recorded at a position; its state is `intent` if no result is known."""
+        ...
+
+    def verdict(self, position: str) -> Verdict | None:
+        """The verdict recorded at a position."""
+        ...
+
+    def decision(self, position: str) -> Selection | None:
+        """The choice recorded at a search's scope."""
+        ...
+
+    def told(self, scope: str) -> Sequence[str]:
+        """Ids told within a search, in their order."""
+        ...
+
+    def step_done(self, position: str) -> bool:
+        """Whether the node at a position is recorded as finished."""
+        ...
+
+    def unclaimed(self, step: str, claimed: set[str]) -> str | None:
+        """A finished call recorded within the node that `claimed` lacks, or None: the code no longer asks for it."""
+        ...
+
+    async def write(self, *records: Record, wait: bool = True) -> None:
+        """Put records into one transaction; with `wait`, return once it is durable.
+
+        Waits for room while the queue is full, with or without `wait`.
+
+        Raises:
+            StoreError: the storage failed; nothing more of this process is written.
+            Fenced: the run's lease went to another process.
+        """
+        ...

@@ -1,0 +1,38 @@
+"""One judgement, guarded: whatever a verifier does, what comes out is a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from .candidate import Candidate
+from .errors import BudgetExhausted, Cancelled, EngineUnavailable, ReplayMismatch, StoreError, VerifierFailed
+from .task import Task
+from .text import one_line
+from .verdict import Verdict, Verifier
+
+if TYPE_CHECKING:
+    from .context import Context
+
+_RUN_EVENTS = (asyncio.CancelledError, BudgetExhausted, Cancelled, EngineUnavailable, ReplayMismatch, StoreError)
+
+
+async def judge(verifier: Verifier, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
+    """Have a verifier judge a candidate.
+
+    An empty answer fails without asking (`empty`). An answer cut at its limit is an abstention (`truncated`) unless
+    the verifier says that it judges those. A verifier that raises, or returns what is no verdict, abstains with the
+    failure as its reason. Only events of the run itself (no engine, no storage, no budget) are raised.
+    """
+    if not candidate.text.strip():
+        return Verdict.failed("the answer is empty", reason="empty")
+    if candidate.truncated and not verifier.judges_truncated:
+        return Verdict.abstain("truncated", "the answer was cut at its token limit")
+    try:
+        return Verdict.of(await verifier.verify(task, candidate, ctx))
+    except _RUN_EVENTS:
+        raise
+    except VerifierFailed as e:
+        return Verdict.abstain(e.code, one_line(e.message, 500))
+    except Exception as e:
+        return Verdict.abstain("verifier_error", one_line(f"{type(e).__name__}: {e}", 500))
