@@ -1,3 +1,130 @@
-"""burnish: agent graphs with verifier-driven search, every call and verdict kept in SQL."""
+"""burnish: agent graphs with verifier-driven search, every call, candidate and verdict kept in SQL.
+
+Values and errors are imported at once, which is cheap. What needs LangGraph, a database or an engine is imported
+when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .core.budget import Budget
+from .core.candidate import Candidate
+from .core.completion import Completion
+from .core.context import Context
+from .core.engine import Capabilities, Engine, EngineInfo
+from .core.errors import (
+    BudgetExhausted,
+    BurnishError,
+    Cancelled,
+    ConfigError,
+    EngineUnavailable,
+    Fenced,
+    GenerationFailed,
+    ReplayMismatch,
+    RetrievalFailed,
+    StoreError,
+    VerifierFailed,
+)
+from .core.policy import Expansion, Moves, Policy, Probe, Scored, Selection, TaskView
+from .core.prompt import ImagePart, Message, Prompt, TextPart
+from .core.proposer import Proposal, Proposer
+from .core.result import Result
+from .core.runs import Usage
+from .core.sampling import Sampling
+from .core.task import Task
+from .core.verdict import Verdict, Verifier
+
+if TYPE_CHECKING:
+    from .agents.critic import Critic
+    from .agents.solver import Solver
+    from .engine.scripted import ScriptedEngine
+    from .engine.vllm import VLLMEngine
+    from .graphs.nodes import search_node
+    from .loop import run
+    from .search.driver import run_search
+    from .search.policies import BestOfN, Majority, Single
+    from .session import Session
+    from .verifiers.registry import make_verifier
 
 __version__ = "0.1.0"
+
+_LATER = {
+    "BestOfN": "search.policies",
+    "Critic": "agents.critic",
+    "Majority": "search.policies",
+    "ScriptedEngine": "engine.scripted",
+    "Session": "session",
+    "Single": "search.policies",
+    "Solver": "agents.solver",
+    "VLLMEngine": "engine.vllm",
+    "make_verifier": "verifiers.registry",
+    "run": "loop",
+    "run_search": "search.driver",
+    "search_node": "graphs.nodes",
+}
+
+__all__ = [
+    "BestOfN",
+    "Budget",
+    "BudgetExhausted",
+    "BurnishError",
+    "Cancelled",
+    "Candidate",
+    "Capabilities",
+    "Completion",
+    "ConfigError",
+    "Context",
+    "Critic",
+    "Engine",
+    "EngineInfo",
+    "EngineUnavailable",
+    "Expansion",
+    "Fenced",
+    "GenerationFailed",
+    "ImagePart",
+    "Majority",
+    "Message",
+    "Moves",
+    "Policy",
+    "Probe",
+    "Prompt",
+    "Proposal",
+    "Proposer",
+    "ReplayMismatch",
+    "Result",
+    "RetrievalFailed",
+    "Sampling",
+    "Scored",
+    "ScriptedEngine",
+    "Selection",
+    "Session",
+    "Single",
+    "Solver",
+    "StoreError",
+    "Task",
+    "TaskView",
+    "TextPart",
+    "Usage",
+    "VLLMEngine",
+    "Verdict",
+    "Verifier",
+    "VerifierFailed",
+    "make_verifier",
+    "run",
+    "run_search",
+    "search_node",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -38,7 +38,9 @@ class Budget:
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None and not value > 0:
-                raise ConfigError(f"the budget's {f.name} is {value}", hint="nothing could start; give a number above 0, or leave it out")
+                raise ConfigError(
+                    f"the budget's {f.name} is {value}", hint="nothing could start; give a number above 0, or leave it out"
+                )
 
     @staticmethod
     def of(value: Budget | str | Mapping[str, Any] | None) -> Budget:
@@ -124,7 +126,9 @@ class Ledger:
         while limit := self._exceeded(want):
             if limit == "seconds" or self._in_flight == 0:
                 left = self.budget.to_json()[limit]
-                raise BudgetExhausted(f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N")
+                raise BudgetExhausted(
+                    f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"
+                )
             await (stop.race(self._next_settlement()) if stop else self._next_settlement())
         self.reserved += want
         self._in_flight += 1

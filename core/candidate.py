@@ -32,6 +32,8 @@ class Candidate:
     finish_reason: FinishReason = "stop"
     call_id: str | None = None
     """The model call that made it; None if no call did."""
+    token_ids: tuple[int, ...] | None = None
+    """Tokens of the whole answer, to continue it from; None if the engine does not say."""
     answer: str | None = None
     """Key of the extracted answer, under which votes are counted; None if none could be extracted."""
 
@@ -55,5 +57,6 @@ class Candidate:
             reasoning=completion.reasoning,
             finish_reason=completion.finish_reason,
             call_id=completion.call_id,
+            token_ids=completion.token_ids,
             answer=answer,
         )

@@ -21,6 +21,7 @@ from .errors import BudgetExhausted, BurnishError, Cancelled, EngineUnavailable,
 from .ids import Json, as_json, derived_id, derived_seed, json_hash
 from .journal import Journal
 from .prompt import Message, Prompt
+from .rank import rank
 from .records import Intent, Judged, Outcome, Record, RecordedCall
 from .sampling import Sampling
 from .stop import Stop
@@ -43,7 +44,26 @@ class Run:
     claims: Claims = field(default_factory=Claims)
     locate: Callable[[], tuple[str, ...]] = lambda: ()
     """Names of the graph nodes that the calling code runs within, outermost first."""
-    settings: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
+    """By id, all that the run has made."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
+    """By candidate id, the newest verdict of a verifier that is no grader."""
+    best: Candidate | None = None
+    """The candidate that most speaks for so far; what a run returns whose budget ends it."""
+    limit: str = ""
+    """The limit of the budget that was met; empty if none was."""
+
+    def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
+        """Remember a candidate, and what was said of it, if it is the best so far."""
+        self.candidates[candidate.id] = candidate
+        if verdict:
+            self.verdicts[candidate.id] = verdict
+        if self.best is None or self._rank(candidate) > self._rank(self.best):
+            self.best = candidate
+
+    def _rank(self, candidate: Candidate) -> tuple[int, float]:
+        verdict = self.verdicts.get(candidate.id)
+        return rank(verdict.outcome, verdict.score) if verdict else rank("abstain", None)
 
 
 @dataclass(frozen=True)
@@ -172,6 +192,8 @@ class Context:
         position = f"{candidate.position or self.position}/{label}{'.' + key if key else ''}"
         if recorded := self.run.journal.verdict(position):
             self.run.claims.cover(position)
+            if not grading:
+                self.run.note(candidate, recorded)
             return recorded
         want = Spend(verifier_calls=0 if grading else 1)
         await self.run.ledger.reserve(want, self.stop)
@@ -194,6 +216,8 @@ class Context:
             grading=grading,
         )
         await self.record(judged)
+        if not grading:
+            self.run.note(candidate, verdict)
         return verdict
 
     async def add(
@@ -215,6 +239,7 @@ class Context:
             depth=max((p.depth + 1 for p in parents), default=0),
         )
         await self.record(candidate, wait=False)
+        self.run.note(candidate)
         return candidate
 
     async def record(self, *records: Record, wait: bool = True) -> None:
@@ -249,6 +274,7 @@ class Context:
                 await ledger.reserve(held, self.stop)
             except BudgetExhausted as e:
                 refusal = Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message)
+                self.run.limit = e.limit
                 await self.record(replace(intent, reserved=None), refusal)
                 raise
         spent, began = Spend(), time.perf_counter()

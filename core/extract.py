@@ -41,7 +41,7 @@ def last_number(text: str) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    """The content of the last \\boxed{...}."""
+    r"""The content of the last \boxed{...}."""
     found = _BOXED.findall(text)
     return (number_key(found[-1]) or words(found[-1])) if found else None
 
@@ -91,6 +91,15 @@ def first_select(text: str) -> str | None:
     fenced = _FENCE.search(text)
     match = re.search(r"\b(?:SELECT|WITH\b.*?\bSELECT)\b.*?(?=;|\n\s*\n|```|$)", fenced.group(1) if fenced else text, re.I | re.S)
     return match.group(0).strip() if match else None
+
+
+def answer_key(extract: Extractor, text: str, *, truncated: bool) -> str | None:
+    """The answer's key; None where there is none.
+
+    Of a text cut at its token limit an answer counts only if it was complete: more text must not change it.
+    """
+    key = extract(text)
+    return key if key is None or not truncated or extract(text + "7x") == key else None
 
 
 def _refuse(name: str) -> object:

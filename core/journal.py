@@ -7,7 +7,7 @@ what happened: a record that is durable implies all that were written before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .policy import Selection
@@ -41,8 +41,11 @@ class Journal(Protocol):
         """Whether the node at a position is recorded as finished."""
         ...
 
-    def unclaimed(self, step: str, claimed: set[str]) -> str | None:
-        """A finished call recorded within the node that `claimed` lacks, or None: the code no longer asks for it."""
+    def unclaimed(self, step: str, used: Callable[[str], bool]) -> str | None:
+        """A finished call recorded within the node that was not `used`, or None: the code no longer asks for it.
+
+        With an empty `step` the whole run is looked through. Refused and cancelled calls do not count.
+        """
         ...
 
     async def write(self, *records: Record, wait: bool = True) -> None:

@@ -71,7 +71,9 @@ class Message:
         if isinstance(content, str):
             return Message(role, content)
         if not isinstance(content, Sequence):
-            raise ConfigError(f"the content of a {role} message is a {type(content).__name__}", hint="give text or a list of parts")
+            raise ConfigError(
+                f"the content of a {role} message is a {type(content).__name__}", hint="give text or a list of parts"
+            )
         return Message(role, tuple(_part(p) for p in content))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError
+from .extract import extractor
 from .ids import Json, json_hash
 from .prompt import Message, Prompt
 
-FIELDS = ("id", "prompt", "messages", "reference", "context", "verifier", "grader", "sampling", "metadata")
+FIELDS = ("id", "prompt", "messages", "reference", "context", "verifier", "grader", "extract", "sampling", "metadata")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Task:
     """Verifier to use where the graph names none: a name, or `{"name": ..., arguments}`; None for none."""
     grader: Json = None
     """Like `verifier`, but only measures: its verdict decides nothing during the run."""
+    extract: str = ""
+    """Name of the answer extractor (`core/extract.py`) where the graph names none; empty for `words`."""
     sampling: Mapping[str, Json] = field(default_factory=dict[str, Json])
     """Sampling settings of this task (`max_tokens`, `stop`, ...), over the graph's."""
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
@@ -52,9 +55,9 @@ class Task:
             out["id"] = self.id
         if self.messages:
             out["messages"] = [m.to_json() for m in self.messages]
-        for name in ("reference", "context", "verifier", "grader", "sampling", "metadata"):
+        for name in ("reference", "context", "verifier", "grader", "extract", "sampling", "metadata"):
             value = getattr(self, name)
-            if value is not None and value != {}:
+            if value not in (None, "", {}):
                 out[name] = value
         return out
 
@@ -97,9 +100,18 @@ class Task:
             context=dict(value.get("context", {})),
             verifier=value.get("verifier"),
             grader=value.get("grader"),
+            extract=_extract(value.get("extract", "")),
             sampling=dict(value.get("sampling", {})),
             metadata=dict(value.get("metadata", {})),
         )
+
+
+def _extract(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError("the field 'extract' is not a text", hint='"extract": "last_number"')
+    if value:
+        extractor(value)
+    return value
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -76,7 +76,9 @@ class Verdict:
                 return Verdict.passed() if score == 1 else Verdict.failed(score=score)
             case _:
                 raise VerifierFailed(
-                    f"the verifier returned a {type(value).__name__}", code="bad_return", hint="return a Verdict, a bool, or a score"
+                    f"the verifier returned a {type(value).__name__}",
+                    code="bad_return",
+                    hint="return a Verdict, a bool, or a score",
                 )
 
     def but(self, **changes: Any) -> Verdict:

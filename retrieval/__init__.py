@@ -1,1 +1,1 @@
-"""."""
+"""Finding: corpora and retrievers. Lands with the Auto-RAG graphs."""

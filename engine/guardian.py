@@ -1,0 +1,122 @@
+"""A tiny process that outlives burnish for a moment and ends the engine's processes, however burnish ended.
+
+burnish holds the write end of a pipe whose read end is the guardian's standard input; the kernel closes it when burnish
+dies, kill -9 included. Each engine process has left its id and start time in a folder (`vllm_child.py`), so that a
+process that merely got the same id later is never touched. Runs as a script on the standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+TERM_SECONDS = 5.0
+"""Seconds between asking a process to end and killing it."""
+
+
+def start_time(pid: int) -> int | None:
+    """When a living process started, in ticks since boot; None if there is none (a zombie is none)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def enrol(folder: Path, pid: int) -> None:
+    """Leave a process's id and start time in the folder.
+
+    Raises:
+        OSError: the folder is gone, which means that its owner is.
+    """
+    started = start_time(pid)
+    if started is not None:
+        partial = folder / f".{pid}"
+        partial.write_text(str(started))
+        partial.rename(folder / str(pid))
+
+
+def enrolled(folder: Path) -> dict[int, int]:
+    """Ids and start times of the enrolled processes that live."""
+    found: dict[int, int] = {}
+    for entry in _entries(folder):
+        with contextlib.suppress(OSError, ValueError):
+            pid, started = int(entry.name), int(entry.read_text())
+            if start_time(pid) == started:
+                found[pid] = started
+    return found
+
+
+def end_processes(folder: Path, grace: float = TERM_SECONDS) -> None:
+    """End the enrolled processes and all that descend from them; returns once none is left."""
+    deadline = time.monotonic() + grace
+    targets: dict[int, int] = {}
+    asked: set[int] = set()
+    while True:
+        targets |= enrolled(folder)
+        targets |= _descendants(targets)
+        targets = {pid: started for pid, started in targets.items() if start_time(pid) == started}
+        if not targets:
+            return
+        kill = time.monotonic() > deadline
+        for pid in targets:
+            if kill or pid not in asked:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
+                asked.add(pid)
+        time.sleep(0.05)
+
+
+def sweep(folder: Path) -> None:
+    """End everything and remove the folder, so that a process that is only just starting finds no place to enrol."""
+    while folder.exists():
+        end_processes(folder)
+        for entry in _entries(folder):
+            entry.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a process has enrolled in between: once more
+            folder.rmdir()
+
+
+def main(folder: str) -> None:
+    """Wait for the pipe to close, then clean up below `folder`."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    sweep(Path(folder) / "pids")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _descendants(pids: Iterable[int]) -> dict[int, int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError):
+                stat = (entry / "stat").read_text()
+                children.setdefault(int(stat[stat.rindex(")") + 2 :].split()[1]), []).append(int(entry.name))
+    found: dict[int, int] = {}
+    waiting = list(pids)
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            started = start_time(child)
+            if started is not None and child not in found:
+                found[child] = started
+                waiting.append(child)
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,132 @@
+"""Graphs by name. Light: LangGraph is imported when a graph is built, not when graphs are listed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from ..core.errors import ConfigError
+from ..core.ids import Json
+from ..core.target import absolute, is_target, load_target
+from .settings import BestOfNSettings, MajoritySettings, SearchSettings
+
+if TYPE_CHECKING:
+    from .builtin import Graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builtin:
+    """A graph that ships with burnish."""
+
+    name: str
+    summary: str
+    settings: type[SearchSettings]
+    builder: str
+    """`module:function` within this room."""
+
+
+BUILTIN: dict[str, Builtin] = {
+    g.name: g
+    for g in (
+        Builtin(
+            name="best_of_n",
+            summary="n samples; the one that the verifier puts first",
+            settings=BestOfNSettings,
+            builder="builtin:best_of_n",
+        ),
+        Builtin(
+            name="majority",
+            summary="n samples; the answer that most of them give",
+            settings=MajoritySettings,
+            builder="builtin:majority",
+        ),
+        Builtin(name="single", summary="one sample", settings=SearchSettings, builder="builtin:single"),
+    )
+}
+
+
+def graph_name(graph: object) -> str:
+    """How a run names its graph: the built-in's name, a target, or the name that a graph given in code carries."""
+    if isinstance(graph, str):
+        return graph if graph in BUILTIN else absolute(graph)
+    return str(getattr(graph, "name", None) or getattr(graph, "__name__", type(graph).__name__))
+
+
+def build_graph(graph: object, settings: Mapping[str, Json] | None = None) -> Graph:
+    """A compiled graph from a built-in name, a target, a builder, a graph, or a function that makes one.
+
+    A function gets the settings as keyword arguments; a finished graph takes none.
+
+    Raises:
+        ConfigError: an unknown name, a setting that does not exist or is out of range, or an object that is no graph.
+    """
+    settings = settings or {}
+    if isinstance(graph, str):
+        if graph in BUILTIN:
+            return _build(BUILTIN[graph], settings)
+        if not is_target(graph):
+            near = get_close_matches(graph, BUILTIN, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(BUILTIN)}, module:attribute or file.py:attribute"
+            raise ConfigError(f"there is no graph {graph!r}", hint=hint)
+        return _compiled(load_target(graph, what="graph"), settings)
+    return _compiled(cast("object", graph), settings)
+
+
+def _compiled(graph: object, settings: Mapping[str, Json]) -> Graph:
+    from langgraph.graph import StateGraph
+    from langgraph.pregel import Pregel
+
+    if isinstance(graph, StateGraph):
+        return _compiled(cast(Any, graph).compile(), settings)
+    if isinstance(graph, Pregel):
+        if settings:
+            raise ConfigError(
+                f"this graph takes no settings, but got {', '.join(settings)}", hint="give a function that makes the graph"
+            )
+        return cast("Graph", graph)
+    if not callable(graph):
+        raise ConfigError(
+            f"a {type(graph).__name__} is no graph", hint="a StateGraph, a compiled graph, or a function that returns one"
+        )
+    made = _call(cast("Callable[..., Any]", graph), settings)
+    if callable(made) and not isinstance(made, StateGraph | Pregel):
+        raise ConfigError(f"{graph!r} returned a {type(made).__name__}", hint="return a StateGraph or a compiled graph")
+    return _compiled(made, {})
+
+
+def _call(make: Callable[..., Any], settings: Mapping[str, Json]) -> object:
+    try:
+        inspect.signature(make).bind(**settings)
+    except TypeError as e:
+        names = ", ".join(inspect.signature(make).parameters) or "none"
+        raise ConfigError(f"the graph's settings do not fit: {e}", hint=f"settings: {names}") from None
+    return make(**settings)
+
+
+def _build(builtin: Builtin, settings: Mapping[str, Json]) -> Graph:
+    checked = check_settings(builtin, settings)
+    module, _, function = builtin.builder.partition(":")
+    return getattr(importlib.import_module(f".{module}", __package__), function)(checked)
+
+
+def check_settings(builtin: Builtin, settings: Mapping[str, Json]) -> SearchSettings:
+    """The settings of a built-in graph, checked.
+
+    Raises:
+        ConfigError: naming the setting and what is wrong with it.
+    """
+    try:
+        return builtin.settings(**settings)  # pyright: ignore[reportArgumentType]
+    except ValidationError as e:
+        first = e.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        hint = f"settings of {builtin.name}: {', '.join(builtin.settings.model_fields)}"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{builtin.name} has no setting {name!r}", hint=hint) from None
+        raise ConfigError(f"{builtin.name}: {name}={first['input']!r}: {first['msg']}", hint=hint) from None

@@ -1,0 +1,113 @@
+"""The maker: turns one expansion into a judged candidate, one probe into a second verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from ..core.candidate import Candidate
+from ..core.context import Context
+from ..core.extract import Extractor, answer_key
+from ..core.policy import Expansion, Probe, Scored
+from ..core.proposer import Proposal, Proposer
+from ..core.stop import Stop
+from ..core.verdict import Verdict, Verifier
+
+
+@dataclass
+class Flight:
+    """One expansion or probe that is on its way."""
+
+    stop: Stop
+    task: asyncio.Task[None] | None = None
+    judging: bool = False
+    """Whether its candidate exists and only the verdict is outstanding."""
+
+
+class Maker:
+    """Makes and judges the candidates of one search, and keeps them by expansion id."""
+
+    def __init__(
+        self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor, width: int | None
+    ) -> None:
+        self.ctx = ctx
+        self.proposer = proposer
+        self.verifier = verifier
+        self.extract = extract
+        self.room = asyncio.Semaphore(width) if width else None
+        self.candidates: dict[str, Candidate] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.errors: dict[str, str] = {}
+        """By expansion id, what went wrong with those that came to nothing."""
+
+    async def expand(self, expansion: Expansion, flight: Flight) -> Scored:
+        """Make one candidate and have it judged, once there is room."""
+        if self.room is None:
+            return await self._make(expansion, flight)
+        await flight.stop.race(self.room.acquire())
+        try:
+            return await self._make(expansion, flight)
+        finally:
+            self.room.release()
+
+    async def _make(self, expansion: Expansion, flight: Flight) -> Scored:
+        scope = self.ctx.scope(expansion.id, stop=flight.stop)
+        parents = tuple(self.candidates[p] for p in expansion.parents)
+        said = tuple(self.verdicts.get(p) for p in expansion.parents)
+        completion = await self.proposer.propose(scope, Proposal(expansion=expansion, parents=parents, verdicts=said))
+        prefix, ids = _prefix(expansion, parents, said)
+        tokens = None if ids is None or completion.token_ids is None else ids + completion.token_ids
+        candidate = Candidate(
+            id=self.ctx.id("candidate", scope.base),
+            position=scope.base,
+            text=prefix + completion.text,
+            reasoning=completion.reasoning,
+            kind=expansion.kind,
+            parents=tuple(p.id for p in parents),
+            depth=max((p.depth + 1 for p in parents), default=0),
+            finish_reason=completion.finish_reason,
+            call_id=completion.call_id,
+            token_ids=tokens,
+        )
+        candidate = replace(candidate, answer=answer_key(self.extract, candidate.text, truncated=candidate.truncated))
+        await self.ctx.record(candidate, wait=False)
+        self.candidates[expansion.id] = candidate
+        self.ctx.run.note(candidate)
+        if self.verifier:
+            flight.judging = True
+            self.verdicts[expansion.id] = await scope.verify(self.verifier, candidate)
+        scored = _scored(expansion.id, candidate, self.verdicts.get(expansion.id))
+        return replace(scored, logprob=completion.logprob, tokens=completion.tokens.completion)
+
+    async def probe(self, probe: Probe, flight: Flight) -> Scored:
+        """Have an existing candidate judged once more."""
+        candidate = self.candidates[probe.target]
+        if self.verifier is None:
+            return Scored(id=probe.id, error="no_verifier")
+        flight.judging = True
+        verdict = await self.ctx.verify(self.verifier, candidate, key=probe.id)
+        return _scored(probe.id, candidate, verdict)
+
+
+def _scored(name: str, candidate: Candidate, verdict: Verdict | None) -> Scored:
+    verdict = verdict or Verdict.abstain("no_verifier")
+    return Scored(
+        id=name,
+        outcome=verdict.outcome,
+        score=verdict.score,
+        answer=candidate.answer,
+        finish_reason=candidate.finish_reason,
+        valid_prefix=verdict.valid_prefix,
+    )
+
+
+def _prefix(
+    expansion: Expansion, parents: tuple[Candidate, ...], said: tuple[Verdict | None, ...]
+) -> tuple[str, tuple[int, ...] | None]:
+    """The text, and if known its tokens, that the new candidate begins with."""
+    if not parents or expansion.kind not in ("continue", "repair"):
+        return "", ()
+    if expansion.kind == "continue":
+        return parents[0].text, parents[0].token_ids
+    verdict = said[0]
+    return parents[0].text[: verdict.valid_prefix or 0] if verdict else "", None

@@ -1,0 +1,141 @@
+"""Three policies: one sample, the best of several, the answer that most agree on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from ..core.errors import ConfigError
+from ..core.policy import Expansion, Moves, Scored, Selection, TaskView
+from ..core.rank import rank
+
+
+@dataclass(frozen=True)
+class Pool:
+    """State of a policy that draws independent samples: what was asked for, and what came back."""
+
+    asked: int = 0
+    results: tuple[Scored, ...] = ()
+    """In the order of telling, one for each sample."""
+
+    def told(self, result: Scored) -> Pool:
+        """With one more result; a duplicate or an unknown one changes nothing."""
+        known = {f"x{i}" for i in range(self.asked)} - {r.id for r in self.results}
+        return replace(self, results=(*self.results, result)) if result.id in known else self
+
+    @property
+    def alive(self) -> list[Scored]:
+        """Results with a candidate, in the order of their ids."""
+        return sorted((r for r in self.results if r.error is None), key=lambda r: int(r.id[1:]))
+
+    @property
+    def in_flight(self) -> tuple[str, ...]:
+        """Ids asked for that have not come back."""
+        back = {r.id for r in self.results}
+        return tuple(name for i in range(self.asked) if (name := f"x{i}") not in back)
+
+
+class _Sampler:
+    """What all three share: draw `n` samples at once, take each result as it comes."""
+
+    n: int
+
+    def start(self, task: TaskView, seed: int) -> Pool:
+        """Nothing asked for. The samples' seeds derive from their positions, so `seed` is not needed."""
+        return Pool()
+
+    def ask(self, state: Pool) -> tuple[Pool, Moves]:
+        """All samples, once."""
+        wanted = tuple(Expansion(id=f"x{i}") for i in range(state.asked, self.n))
+        return replace(state, asked=self.n), Moves(expansions=wanted)
+
+    def tell(self, state: Pool, result: Scored) -> Pool:
+        """One more result."""
+        return state.told(result)
+
+
+def _positive(n: int) -> None:
+    if n < 1:
+        raise ConfigError(f"n is {n}", hint="draw at least one sample")
+
+
+@dataclass(frozen=True)
+class Single(_Sampler):
+    """One sample, returned as it is: the baseline of everything."""
+
+    name: str = field(default="single", init=False)
+    uses_verdicts: bool = field(default=False, init=False)
+    n: int = field(default=1, init=False)
+
+    def finish(self, state: Pool, must: bool) -> Selection | None:
+        """The sample, once it is there."""
+        if state.alive:
+            return Selection(id="x0", reason="only")
+        return Selection(id=None, reason="no_candidate") if must else None
+
+
+@dataclass(frozen=True)
+class BestOfN(_Sampler):
+    """`n` independent samples; the one that the verifier puts first, the earliest of equals."""
+
+    n: int = 8
+    stop_at_pass: bool = True
+    """Whether to return the first sample that passes and cancel the rest; if not, all are judged and the best score wins."""
+    name: str = field(default="best_of_n", init=False)
+
+    def __post_init__(self) -> None:
+        _positive(self.n)
+
+    def finish(self, state: Pool, must: bool) -> Selection | None:
+        """The first pass, or the best of all that came back."""
+        passed = next((r for r in state.results if r.error is None and r.outcome == "pass"), None)
+        if passed and self.stop_at_pass:
+            return Selection(id=passed.id, reason="passed")
+        if not must and len(state.results) < self.n:
+            return None
+        if not state.alive:
+            return Selection(id=None, reason="no_candidate")
+        best = max(state.alive, key=lambda r: rank(r.outcome, r.score))
+        reason = "passed" if best.outcome == "pass" else "best_score" if best.score else "unverified"
+        return Selection(
+            id=best.id, reason=reason, details={"candidates": len(state.alive), "failed": len(state.results) - len(state.alive)}
+        )
+
+
+@dataclass(frozen=True)
+class Majority(_Sampler):
+    """`n` independent samples; the answer that most of them give (self-consistency, Wang et al. 2022, section 2).
+
+    A sample without an extracted answer has no vote. Among answers with equally many votes the one generated first
+    wins, and it is returned as its first sample wrote it.
+    """
+
+    n: int = 8
+    stop_early: bool = False
+    """Whether to cancel the rest once no other answer can catch up."""
+    name: str = field(default="majority", init=False)
+    uses_verdicts: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        _positive(self.n)
+
+    def finish(self, state: Pool, must: bool) -> Selection | None:
+        """The plurality, once all votes are in or the rest cannot change it."""
+        votes = Counter(r.answer for r in state.alive if r.answer is not None)
+        if not must and len(state.results) < self.n and not (self.stop_early and _decided(votes, self.n - len(state.results))):
+            return None
+        if not state.alive:
+            return Selection(id=None, reason="no_candidate")
+        if not votes:
+            return Selection(id=state.alive[0].id, reason="no_votes", confidence=0.0)
+        # `alive` is in order of generation and Counter keeps first-seen order, so max() takes the first of equals.
+        winner = max(votes, key=lambda a: votes[a])
+        chosen = next(r for r in state.alive if r.answer == winner)
+        cast = sum(votes.values())
+        details = {"votes": dict(votes.most_common(20)), "without_vote": len(state.alive) - cast}
+        return Selection(id=chosen.id, reason="plurality", confidence=votes[winner] / cast, details=details)
+
+
+def _decided(votes: Counter[str], outstanding: int) -> bool:
+    first, second = ([c for _, c in votes.most_common(2)] + [0, 0])[:2]
+    return first - second > outstanding

@@ -1,0 +1,284 @@
+"""The session: runs graphs on tasks, with engines, a store, budgets and a limit on how much runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from .core.budget import Budget
+from .core.engine import Engine, EngineInfo
+from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable
+from .core.ids import Json, as_json, canonical_json, new_run_id
+from .core.result import Result
+from .core.runs import RunSpec
+from .core.stop import Stop
+from .core.task import Task
+from .graphs.registry import build_graph, graph_name
+
+if TYPE_CHECKING:
+    from .traces.journal import RunJournal
+    from .traces.store import Store
+
+_COMPARED = ("kind", "model", "revision", "capabilities", "settings")
+
+
+class Session:
+    """Engines and a store, and the runs that use them. To be used with `async with`, within one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        *,
+        engines: Mapping[str, Engine] | None = None,
+        store: str | Store | None = None,
+        concurrency: int = 16,
+        calls: int = 256,
+        attempts: int = 4,
+        recipes: Mapping[str, Json] | None = None,
+        keep_engines: bool = False,
+    ) -> None:
+        """Prepare a session; nothing is started yet.
+
+        Args:
+            engine: serves every role that `engines` does not name.
+            engines: engines by role: `proposer`, `judge`, ...
+            store: URL of the database; None for `BURNISH_STORE` or `sqlite:///burnish.db`.
+            concurrency: most runs at once.
+            calls: most model calls at once, for each engine.
+            attempts: how often a call is sent that fails in a way worth trying again.
+            recipes: for each role how to make its engine again, stored with the runs.
+            keep_engines: leave the engines running when the session closes.
+        """
+        given = {**({"default": engine} if engine else {}), **(engines or {})}
+        if not given:
+            raise ConfigError("the session has no engine", hint="Session(engine=...)")
+        for name, number in (("concurrency", concurrency), ("calls", calls), ("attempts", attempts)):
+            if number < 1:
+                raise ConfigError(f"{name} is {number}", hint="at least 1")
+        self.stop = Stop()
+        """Ends all runs of the session; they can be resumed."""
+        self._given, self._recipes, self._keep = given, dict(recipes or {}), keep_engines
+        self._calls, self._attempts = calls, attempts
+        self._url = store
+        self._store: Store | None = None
+        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._stack = AsyncExitStack()
+        self.engines: dict[str, Engine] = {}
+        """Engines by role, with their limits around them."""
+
+    async def __aenter__(self) -> Session:
+        from .engine.limit import Limited
+        from .engine.retry import Retrying
+        from .traces.store import Store
+
+        try:
+            wrapped: dict[int, Engine] = {}
+            for role, engine in self._given.items():
+                if id(engine) not in wrapped:
+                    await engine.start()
+                    if not self._keep:
+                        self._stack.push_async_callback(engine.close)
+                    wrapped[id(engine)] = Limited(Retrying(engine, attempts=self._attempts), self._calls)
+                self.engines[role] = wrapped[id(engine)]
+            if isinstance(self._url, Store):
+                self._store = self._url
+            else:
+                self._store = await Store.open(self._url)
+                self._stack.push_async_callback(self._store.close)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def store(self) -> Store:
+        """The open store.
+
+        Raises:
+            ConfigError: the session is not open.
+        """
+        if self._store is None:
+            raise ConfigError("the session is not open", hint="async with Session(...) as session:")
+        return self._store
+
+    async def run(
+        self,
+        graph: object,
+        task: Task | str | Mapping[str, Any],
+        *,
+        settings: Mapping[str, Json] | None = None,
+        budget: Budget | str | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        on_start: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run a graph on one task.
+
+        Args:
+            graph: a built-in's name, a target, a LangGraph graph, or a function that makes one from the settings.
+            task: the task, its prompt, or its JSON form.
+            settings: the graph's settings.
+            budget: limits of this run.
+            seed: what all sampling seeds of the run derive from.
+            on_start: told the run's id once it is stored, before any work.
+
+        Raises:
+            BurnishError: the run failed or was stopped; it is stored and can be resumed. The error's `run_id` names it.
+        """
+        spec = self._spec(graph, Task.of(task), settings, Budget.of(budget), seed, None)
+        built = build_graph(graph, settings)
+        await self.store.create_run(spec)
+        if on_start:
+            on_start(spec.id)
+        return _returned(await self._execute(spec.id, built))
+
+    async def batch(
+        self,
+        graph: object,
+        tasks: Iterable[Task | str | Mapping[str, Any]],
+        *,
+        settings: Mapping[str, Json] | None = None,
+        budget: Budget | str | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        name: str = "",
+        on_start: Callable[[str], None] | None = None,
+    ) -> AsyncIterator[Result]:
+        """Run a graph on many tasks at once, each with the budget; gives results as they come.
+
+        A run that fails is a result with an error; the others go on. `on_start` is told the batch's id.
+
+        Raises:
+            ConfigError: two tasks have one id, or the graph or its settings are wrong; nothing has started then.
+            StoreError: the storage failed.
+        """
+        listed = [Task.of(t) for t in tasks]
+        _distinct(listed)
+        build_graph(graph, settings)
+        limits = Budget.of(budget)
+        config: dict[str, Json] = {
+            "graph": graph_name(graph),
+            "settings": as_json(settings or {}),
+            "budget": limits.to_json(),
+            "seed": seed,
+        }
+        batch_id = await self.store.create_batch(config, name)
+        specs = [self._spec(graph, t, settings, limits, seed, batch_id) for t in listed]
+        await self.store.create_runs(specs)
+        if on_start:
+            on_start(batch_id)
+        async for result in self._all([s.id for s in specs], lambda _: build_graph(graph, settings)):
+            yield result
+
+    async def resume(self, run_id: str, graph: object | None = None) -> Result:
+        """Go on with a run: what is recorded is read, what is not is done.
+
+        Args:
+            run_id: the run's whole id.
+            graph: needed only if the graph was given as an object, which cannot be found again by its name.
+
+        Raises:
+            BurnishError: as `run`.
+            Fenced: another process is at work on it.
+            EngineUnavailable: the engine is not the one that the run began with.
+        """
+        return _returned(await self._execute(run_id, graph))
+
+    async def resume_all(self, run_ids: Iterable[str]) -> AsyncIterator[Result]:
+        """Go on with many runs at once; gives results as they come."""
+        async for result in self._all(list(run_ids), lambda _: None):
+            yield result
+
+    async def _all(self, run_ids: list[str], graph_of: Callable[[str], object]) -> AsyncIterator[Result]:
+        # Only as many tasks as may run: ten thousand waiting runs cost nothing.
+        waiting = iter(run_ids)
+        running: set[asyncio.Task[Result]] = set()
+        try:
+            while True:
+                while len(running) < self._concurrency and not self.stop.requested and (run_id := next(waiting, None)):
+                    running.add(asyncio.create_task(self._execute(run_id, graph_of(run_id))))
+                if not running:
+                    return
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running)
+
+    async def _execute(self, run_id: str, graph: object | None) -> Result:
+        from .execution import execute
+
+        async with self._slots:
+            if self.stop.requested:
+                return Result(run_id=run_id, task_id="", error=Cancelled("stopped before it began"))
+            journal = await self.store.acquire(run_id)
+            try:
+                self._same_engines(journal)
+                built = build_graph(graph or journal.spec.graph, {} if graph else journal.spec.settings)
+            except BurnishError as e:
+                await journal.release()
+                return Result(run_id=run_id, task_id=journal.spec.task.id, error=e)
+            return await execute(built, journal, self.engines, self.stop)
+
+    def _spec(
+        self, graph: object, task: Task, settings: Mapping[str, Json] | None, budget: Budget, seed: int, batch_id: str | None
+    ) -> RunSpec:
+        from . import __version__
+
+        described: dict[str, Json] = {
+            role: {**engine.info.to_json(), "recipe": self._recipes.get(role)} for role, engine in self.engines.items()
+        }
+        return RunSpec(
+            id=new_run_id(),
+            task=task,
+            graph=graph_name(graph),
+            settings=dict(settings or {}),
+            seed=seed,
+            budget=budget,
+            engines=described,
+            batch_id=batch_id,
+            code_version=__version__,
+        )
+
+    def _same_engines(self, journal: RunJournal) -> None:
+        if not journal.resumed:
+            return
+        for role, stored in journal.spec.engines.items():
+            engine = self.engines.get(role) or self.engines.get("default")
+            if engine is None or not isinstance(stored, Mapping):
+                raise EngineUnavailable(f"the run used an engine for the role {role!r}, this session has none", hint="give one")
+            differ = _differences(engine.info, stored)
+            if differ:
+                raise EngineUnavailable(
+                    f"the run began with another engine: {differ}", hint="resume with the engine it began with"
+                )
+
+
+def _differences(info: EngineInfo, stored: Mapping[str, Json]) -> str:
+    have = info.to_json()
+    return ", ".join(
+        f"{k} was {stored.get(k)}, is {have[k]}" for k in _COMPARED if canonical_json(have[k]) != canonical_json(stored.get(k))
+    )
+
+
+def _returned(result: Result) -> Result:
+    if result.error is None:
+        return result
+    result.error.add_note(f"run {result.run_id}")
+    setattr(result.error, "run_id", result.run_id)  # noqa: B010
+    raise result.error
+
+
+def _distinct(tasks: list[Task]) -> None:
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            raise ConfigError(f"two tasks have the id {task.id!r}", hint="give each task of a batch its own id")
+        seen.add(task.id)
