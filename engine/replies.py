@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -133,7 +133,8 @@ def _listed(answers: Answers) -> Sequence[Reply]:
             return [_listed(answer)[0] for answer in answers]
         case _:
             raise ConfigError(
-                f"a scripted reply is {_shown(answers)}", hint="give a text, a Reply, an exception, or a list of them that is not empty"
+                f"a scripted reply is {_shown(answers)}",
+                hint="give a text, a Reply, an exception, or a list of them that is not empty",
             )
 
 
@@ -149,7 +150,7 @@ def _continued(call: Call, replies: Sequence[Reply]) -> Reply:
     if not (call.prompt.prefix_ids or call.prompt.prefix_text):
         return _chosen(call, replies)
     reply = _chosen(call, [r for r in replies if r.text.startswith(call.prefix)] or replies)
-    return Reply(**{**vars(reply), "text": call.rest(reply.text)})
+    return replace(reply, text=call.rest(reply.text))
 
 
 def _looked_up(table: Mapping[str, Sequence[Reply]], text: str) -> Sequence[Reply]:

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
 from ..core.completion import Completion, Scores, Watch
 from ..core.engine import Engine
@@ -52,7 +60,7 @@ class Retrying(Layer):
         self.retries = 0
         """Attempts after a first one, over all calls."""
         self._jitter = wait_random_exponential(multiplier=wait, max=longest_wait)
-        self._give_up = stop_after_attempt(attempts) | stop_before_delay(deadline)
+        self._deadline = deadline
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, watch: Watch | None = None, stop: Stop | None = None
@@ -70,25 +78,40 @@ class Retrying(Layer):
         return await self._repeat(lambda: self.engine.score(prompt, continuations), None)
 
     async def _repeat(self, send: Callable[[], Awaitable[T]], stop: Stop | None) -> T:
-        async def sleep(seconds: float) -> None:
-            await (stop.race(asyncio.sleep(seconds)) if stop is not None else asyncio.sleep(seconds))
-            self.retries += 1
+        began = time.monotonic()
+        try:
+            return await send()
+        except GenerationFailed as e:
+            if not e.retryable or self.attempts == 1:
+                raise
+            return await self._again(send, stop, e, began)
 
+    async def _again(self, send: Callable[[], Awaitable[T]], stop: Stop | None, first: GenerationFailed, began: float) -> T:
+        """Go on after a first failure. Apart, so that a call that succeeds does not pay for the machinery."""
         tries = 0
 
         async def attempt() -> T:
             nonlocal tries
             tries += 1
+            if tries == 1:
+                raise first
+            self.retries += 1
             return await send()
 
+        async def sleep(seconds: float) -> None:
+            await (stop.race(asyncio.sleep(seconds)) if stop is not None else asyncio.sleep(seconds))
+
+        left = self._deadline - (time.monotonic() - began)
         retrying = AsyncRetrying(
-            retry=retry_if_exception(_worth_it), wait=self._wait, stop=self._give_up, sleep=sleep, reraise=True
+            retry=retry_if_exception(lambda e: isinstance(e, GenerationFailed) and e.retryable),
+            wait=self._wait,
+            stop=stop_after_attempt(self.attempts) | stop_before_delay(left),
+            sleep=sleep,
+            reraise=True,
         )
         try:
             return await retrying(attempt)
         except GenerationFailed as e:
-            if tries == 1:
-                raise
             raise GenerationFailed(
                 f"{e.message} (attempt {tries} of {self.attempts})", hint=e.hint, code=e.code, retryable=e.retryable
             ) from e
@@ -96,10 +119,6 @@ class Retrying(Layer):
     def _wait(self, state: RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
         return max(self._jitter(state), _asked_for(failure))
-
-
-def _worth_it(error: BaseException) -> bool:
-    return isinstance(error, GenerationFailed) and error.retryable
 
 
 def _asked_for(error: BaseException | None) -> float:

@@ -38,29 +38,25 @@ class Script:
         self.finish_reason: FinishReason = cut if stopped or cut == "length" else reply.finish_reason or cut
         """Why it ends where nobody stops it."""
         self._whole = whole
-        self._pieces: list[str] | None = None
+        self._pieces: tuple[list[str], list[str]] | None = None
 
-    def answer(self, tokens: int) -> str:
-        """The answer's text when so many tokens are there."""
+    def parts(self, tokens: int) -> tuple[str, str]:
+        """Reasoning and answer when so many tokens are there."""
         if tokens >= self._whole:
-            return self.text
+            return self.reasoning, self.text
         if self._reply.tokens is not None:
             letters = (len(self.reasoning) + len(self.text)) * tokens // self._whole
-            return self.text[: max(0, letters - len(self.reasoning))]
+            return self.reasoning[:letters], self.text[: max(0, letters - len(self.reasoning))]
         if self._pieces is None:
-            self._pieces = vocabulary.split(self.text)
-        return "".join(self._pieces[: max(0, tokens - self._thought)])
+            self._pieces = vocabulary.split(self.reasoning), vocabulary.split(self.text)
+        thoughts, words = self._pieces
+        return "".join(thoughts[:tokens]), "".join(words[: max(0, tokens - self._thought)])
 
     def completion(self, tokens: int, finish_reason: FinishReason, prompt_tokens: int, *, ids: bool) -> Completion:
         """What there is after so many tokens."""
         reply, sampling = self._reply, self._call.sampling
-        reasoning, thought = self.reasoning, self._thought
-        if reply.tokens is not None:
-            letters = (len(reasoning) + len(self.text)) * tokens // max(1, self._whole)
-            reasoning, thought = reasoning[:letters], min(thought, tokens)
-        elif tokens < thought:
-            reasoning, thought = "".join(vocabulary.split(reasoning)[:tokens]), tokens
-        text = self.answer(tokens)
+        reasoning, text = self.parts(tokens)
+        thought = min(self._thought, tokens)
         known = reply.tokens is None and (ids or sampling.logprobs is not None)
         token_ids = vocabulary.encode(reasoning) + vocabulary.encode(text) if known else None
         logprobs = None if sampling.logprobs is None else self._logprobs(tokens, token_ids)

@@ -8,7 +8,6 @@ gives way to other tasks: that is for measuring what everything around an engine
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
 import time
@@ -23,19 +22,16 @@ from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
 from . import vocabulary
+from .layer import NOTHING
 from .paced import Capacity, Timed, follow
 from .replies import Answer, Answers, Call, Replies, Reply, reply_function
 from .script import Script, derived_logprobs
 
 __all__ = ["CAPABILITIES", "Answer", "Answers", "Call", "Replies", "Reply", "ScriptedEngine"]
 
-CAPABILITIES = Capabilities(
-    logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, abort=True, reasoning=True
-)
+CAPABILITIES = Capabilities(logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, abort=True, reasoning=True)
 """What a scripted engine can do unless told otherwise. Other output constraints are refused because a reply need not
 satisfy them; an engine given `json_schema` or `regex` checks each reply and fails the call where it does not."""
-
-_NOTHING = Completion("", "aborted")
 
 
 class ScriptedEngine:
@@ -108,12 +104,20 @@ class ScriptedEngine:
             tokens += vocabulary.count(prompt.prefix_text)
         return tokens + len(prompt.prefix_ids)
 
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text by itself."""
+        return vocabulary.encode(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        return vocabulary.decode(token_ids)
+
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, watch: Watch | None = None, stop: Stop | None = None
     ) -> Completion:
-        """One sample. `watch` is called once for each token, with what the answer has so far; never with reasoning."""
+        """One sample. `watch` is called once for each token, those of the reasoning included."""
         if stop is not None and stop.requested:
-            return _NOTHING
+            return NOTHING
         self._check_needs(prompt, sampling)
         call = Call(prompt, sampling)
         self.calls += 1
@@ -125,7 +129,7 @@ class ScriptedEngine:
             latency = self._latency(call) if callable(self._latency) else self._latency
         if reply.error is not None:
             if latency > 0 and await follow(Timed(1, latency), stop, None) == 0:
-                return _NOTHING
+                return NOTHING
             raise reply.error.with_traceback(None)
         script = Script(call, reply)
         deltas = _Deltas(script, watch, stop) if watch is not None else None
@@ -205,8 +209,7 @@ class _Deltas:
         """Tell of tokens that have arrived; True once the generation is stopped."""
         while self.tokens < tokens and not self.stopped:
             self.tokens += 1
-            before, self._so_far = self._so_far, self._script.answer(self.tokens)
+            before, self._so_far = self._so_far, "".join(self._script.parts(self.tokens))
             delta = Delta(self._so_far[len(before) :], self._so_far, self.tokens)
             self.stopped = bool(self._watch(delta)) or (self._stop is not None and self._stop.requested)
         return self.stopped
-

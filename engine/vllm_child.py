@@ -1,58 +1,70 @@
-"""What happens inside each process that vLLM starts.
+"""What happens first in each process that vLLM starts: the main module of those processes, in place of the user's.
 
-vLLM sets up logging in every one of its processes from a file that an environment variable names. That file names the
-handler below, so this is the one place where burnish gets a word in the children: they enrol with the guardian, write
-all their output to the log file, and leave Ctrl-C to burnish, which then ends them in order.
+A spawned process begins by importing its parent's main module. For vLLM's processes that is this one: they enrol with
+the guardian, write all their output to the log file, and leave Ctrl-C to burnish, which then ends them in order. It also
+spares a user's script from being run again in each of them.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import json
 import os
 import signal
+import threading
+from collections.abc import Generator
+from multiprocessing import spawn
 from pathlib import Path
 from typing import Any
 
 from .guardian import enrol, start_time
 
-
-class ChildLog(logging.FileHandler):
-    """The log file; made in a child, it also enrols the child. In the owner it is a log file only."""
-
-    def __init__(self, log: str, pids: str, owner: int, owner_started: int) -> None:
-        super().__init__(log, encoding="utf-8", delay=True)
-        if os.getpid() != owner:
-            _adopt(Path(log), Path(pids), owner, owner_started)
+VARIABLE = "BURNISH_VLLM_CHILD"
+"""Environment variable that tells a child where it belongs, as JSON."""
 
 
-def logging_config(log: Path, pids: Path) -> dict[str, Any]:
-    """The logging set-up for vLLM's processes, with this process as their owner."""
-    handler = {
-        "()": f"{__name__}.ChildLog",
-        "formatter": "plain",
-        "log": str(log),
-        "pids": str(pids),
-        "owner": os.getpid(),
-        "owner_started": start_time(os.getpid()) or 0,
-    }
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"plain": {"format": "%(asctime)s %(processName)s %(levelname)s %(name)s: %(message)s"}},
-        "handlers": {"file": handler},
-        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
-    }
+def belonging(log: Path, pids: Path, environment: dict[str, str]) -> str:
+    """The value of the variable; `environment` is set in the children only."""
+    owner = os.getpid()
+    fields = {"log": str(log), "pids": str(pids), "owner": owner, "started": start_time(owner), "environment": environment}
+    return json.dumps(fields)
 
 
-def _adopt(log: Path, pids: Path, owner: int, owner_started: int) -> None:
+@contextlib.contextmanager
+def children_start_here() -> Generator[None]:
+    """Give the processes that this thread spawns this module as their main module."""
+    thread, original = threading.get_ident(), spawn.get_preparation_data
+
+    def preparation(name: str) -> dict[str, Any]:
+        data: dict[str, Any] = original(name)
+        if threading.get_ident() == thread:
+            data.pop("init_main_from_path", None)
+            data["init_main_from_name"] = __spec__.name if __spec__ else __name__
+        return data
+
+    spawn.get_preparation_data = preparation  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        enrol(pids, os.getpid())
-    except OSError:
+        yield
+    finally:
+        spawn.get_preparation_data = original
+
+
+def adopt(text: str) -> None:
+    """Become one of the engine's processes, or end if their owner is gone."""
+    fields = json.loads(text)
+    try:
+        enrol(Path(fields["pids"]), os.getpid())
+    except OSError:  # the guardian has been here
         os._exit(1)
-    if start_time(owner) != owner_started:  # it died before this process could be told: the guardian may be past us
+    if start_time(fields["owner"]) != fields["started"]:  # it may not see us any more
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    fd = os.open(fields["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)
+    os.environ.update(fields["environment"])
+
+
+if __name__ == "__mp_main__" and VARIABLE in os.environ:
+    adopt(os.environ[VARIABLE])

@@ -14,14 +14,14 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..core.errors import EngineUnavailable
 from . import guardian
 from .models import home
-from .vllm_child import logging_config
+from .vllm_child import VARIABLE, belonging, children_start_here
 
 LOGS_KEPT = 10
 
@@ -36,7 +36,7 @@ class Surroundings:
         self.pids = self.folder / "pids"
         self.pids.mkdir()
         self._logging = self.folder / "logging.json"
-        self._logging.write_text(json.dumps(logging_config(self.log_file, self.pids)))
+        self._logging.write_text(json.dumps(_logging_config(self.log_file)))
         self._guardian = _start_guardian(self.folder)
 
     def check_guardian(self) -> None:
@@ -46,23 +46,25 @@ class Surroundings:
             self._guardian = _start_guardian(self.folder)
 
     @contextlib.contextmanager
-    def environment(self, *, offline: bool, kv_cache_gib: int | None) -> Iterator[None]:
-        """What vLLM and its processes read from the environment, while they start."""
+    def enter(self, *, offline: bool, kv_cache_gib: int, child_environment: dict[str, str]) -> Generator[None]:
+        """Let vLLM be imported and its processes be started by this thread: environment, logging, first steps."""
         wanted = {
             "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_CONFIGURE_LOGGING": "1",
             "VLLM_LOGGING_CONFIG_PATH": str(self._logging),
-            "TOKENIZERS_PARALLELISM": "false",
+            VARIABLE: belonging(self.log_file, self.pids, child_environment),
         }
         if offline:
             wanted |= {"HF_HUB_OFFLINE": "1"}
-        if kv_cache_gib is not None and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+        if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
             wanted |= {"VLLM_CPU_KVCACHE_SPACE": str(kv_cache_gib)}
         before = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
+        _log_to(self._logging)
         try:
-            yield
+            with children_start_here():
+                yield
         finally:
             for name, value in before.items():
                 if value is None:
@@ -110,6 +112,23 @@ def new_log_file() -> Path:
     for old in sorted(folder.glob("vllm-*.log"))[: -LOGS_KEPT + 1]:
         old.unlink(missing_ok=True)
     return folder / f"vllm-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+
+
+def _logging_config(log: Path) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": {"format": "%(asctime)s %(processName)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": str(log), "formatter": "plain", "delay": True}},
+        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
+    }
+
+
+def _log_to(config: Path) -> None:
+    """Let vLLM's log lines of this process go to the file from the first import on; vLLM itself sets it up later."""
+    from logging.config import dictConfig
+
+    dictConfig(json.loads(config.read_text()))
 
 
 def _start_guardian(folder: Path) -> subprocess.Popen[bytes]:

@@ -1,20 +1,26 @@
-"""The vocabulary of scripted engines: a token is a word of up to seven letters with the space before it.
+"""The vocabulary of scripted engines: a token is a word of up to five letters with the space before it.
 
-Longer words are several tokens; a line break, or a letter outside of ASCII, is one of its own. The id of a token is its
-UTF-8 form read as a number, so that ids need no table: a text continued from token ids in another process, after a
-restart, is the same text. Ids fit in 63 bits.
+Longer words are several tokens; a line break, a rarer sign, or a letter outside of ASCII is one of its own. The id of a
+token is the token itself, written as a number below 2**32, so that ids need no table: a text continued from token ids in
+another process, after a restart, is the same text.
 """
 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 from functools import lru_cache
 
 from ..core.errors import ConfigError
 
-_TOKEN = re.compile(r" ?[!-~]{1,7}| ?.", re.DOTALL)
-_LIMIT = 1 << 63
+_LETTERS = string.ascii_letters + string.digits + ".,'-_()=:?"
+_LONGEST = 5
+_BASE = len(_LETTERS) + 1
+_SIGNS = _BASE**_LONGEST
+"""Numbers from here on are single characters, below it words read as digits from 1 on."""
+_DIGIT = {letter: digit for digit, letter in enumerate(_LETTERS, 1)}
+_TOKEN = re.compile(rf" ?[{re.escape(_LETTERS)}]{{1,{_LONGEST}}}| ?.", re.DOTALL)
 
 
 def split(text: str) -> list[str]:
@@ -31,21 +37,40 @@ def count(text: str) -> int:
 @lru_cache(maxsize=512)
 def encode(text: str) -> tuple[int, ...]:
     """The token ids of a text."""
-    return tuple(int.from_bytes(token.encode("utf-8", "surrogatepass"), "big") for token in _TOKEN.findall(text))
+    return tuple(map(_number, _TOKEN.findall(text)))
 
 
 def decode(ids: Iterable[int]) -> str:
-    """The text of token ids; bytes that are no UTF-8 are shown as replacement characters.
+    """The text of token ids.
 
     Raises:
         ConfigError: a number is no id of this vocabulary.
     """
-    data = bytearray()
-    for number in ids:
-        if not 0 <= number < _LIMIT:
-            raise ConfigError(f"{number} is no token id of a scripted engine", hint="give ids that came from such an engine")
-        data += number.to_bytes(max(1, (number.bit_length() + 7) // 8), "big")
-    try:
-        return data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return data.decode("utf-8", "replace")
+    return "".join(map(_token, ids))
+
+
+@lru_cache(maxsize=1 << 14)
+def _number(token: str) -> int:
+    spaced = len(token) > 1 and token[0] == " "
+    word = token[1:] if spaced else token
+    number = 0
+    for letter in word:
+        if letter not in _DIGIT:
+            number = _SIGNS + ord(letter)
+            break
+        number = number * _BASE + _DIGIT[letter]
+    return 2 * number + spaced
+
+
+@lru_cache(maxsize=1 << 14)
+def _token(number: int) -> str:
+    rest, spaced = divmod(number, 2)
+    word = ""
+    if _SIGNS <= rest < _SIGNS + 0x110000:
+        word = chr(rest - _SIGNS)
+    while 0 < rest < _SIGNS and rest % _BASE:
+        rest, digit = divmod(rest, _BASE)
+        word = _LETTERS[digit - 1] + word
+    if not word or 0 < rest < _SIGNS:
+        raise ConfigError(f"{number} is no token id of a scripted engine", hint="give ids that came from such an engine")
+    return " " * spaced + word

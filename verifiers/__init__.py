@@ -1,1 +1,53 @@
-"""."""
+"""Judges of candidates. Names are imported when they are first used, so that worker processes start quickly."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .combine import AllOf, FirstOf
+    from .constraints import Constraints
+    from .exact import Exact
+    from .json_schema import JsonSchema
+    from .numeric import Numeric
+    from .python_function import PythonFunction
+    from .regex import Regex
+    from .registry import VERIFIERS, check_task, make_verifier
+    from .sqlite_query import SqliteQuery
+
+_HOMES = {
+    "VERIFIERS": "registry",
+    "AllOf": "combine",
+    "Constraints": "constraints",
+    "Exact": "exact",
+    "FirstOf": "combine",
+    "JsonSchema": "json_schema",
+    "Numeric": "numeric",
+    "PythonFunction": "python_function",
+    "Regex": "regex",
+    "SqliteQuery": "sqlite_query",
+    "check_task": "registry",
+    "make_verifier": "registry",
+}
+
+__all__ = [
+    "VERIFIERS",
+    "AllOf",
+    "Constraints",
+    "Exact",
+    "FirstOf",
+    "JsonSchema",
+    "Numeric",
+    "PythonFunction",
+    "Regex",
+    "SqliteQuery",
+    "check_task",
+    "make_verifier",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -31,14 +31,23 @@ class _Job:
     request: dict[str, Any]
     seconds: float
     future: Future[Json] = field(default_factory=Future[Json])
-    worker: WorkerProcess | None = None
     abandoned: bool = False
+    _worker: WorkerProcess | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hold(self, worker: WorkerProcess | None) -> None:
+        """Say which worker has the job; None once it has no more."""
+        with self._lock:
+            self._worker = worker
+            if worker and self.abandoned:
+                worker.end()
 
     def abandon(self) -> None:
         """Nobody waits for the result any more: free the worker."""
-        self.abandoned = True
-        if self.worker:
-            self.worker.end()
+        with self._lock:
+            self.abandoned = True
+            if self._worker:
+                self._worker.end()
 
 
 class WorkerPool:
@@ -53,7 +62,7 @@ class WorkerPool:
         self._closed = False
 
     async def call(
-        self, target: str, args: Sequence[Json], *, timeout: float, memory_mb: int | None = None, load: Sequence[str] = ()
+        self, target: str, args: Sequence[Json], *, seconds: float, memory_mb: int | None = None, load: Sequence[str] = ()
     ) -> Json:
         """Call the function named `target` in a worker and return what it returns, which must be plain JSON.
 
@@ -71,7 +80,7 @@ class WorkerPool:
                 hint="if it ran your script to find a function in it, start the program under `if __name__ == '__main__':`",
             )
         request = {"loader": loader.__name__, "load": list(load), "target": target, "args": list(args)}
-        job = _Job({**request, "seconds": timeout, "memory_mb": memory_mb}, timeout)
+        job = _Job({**request, "seconds": seconds, "memory_mb": memory_mb}, seconds)
         self._submit(job)
         try:
             return await asyncio.wrap_future(job.future)
@@ -150,13 +159,17 @@ class _Driver(threading.Thread):
             if self._worker is None:
                 self._worker = WorkerProcess()
                 self._worker.call({"path": sys.path}, START_SECONDS)
-            job.worker = self._worker
-            if job.abandoned or self._stopped:
+            if self._stopped:
                 self._worker.end()
+            job.hold(self._worker)
             reply = self._worker.call(job.request, job.seconds)
         except TimeoutError:
             self._drop()
             raise VerifierFailed(f"no result within {job.seconds:g} s", code="timeout") from None
+        finally:
+            job.hold(None)
+        if job.abandoned:
+            self._drop()
         if "error" not in reply:
             return reply.get("value")
         if reply["error"] == "memory_limit":

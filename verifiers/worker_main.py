@@ -36,7 +36,7 @@ def main() -> None:
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
     for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _noted)
     _prctl(_SET_CHILD_SUBREAPER, 1)
     supervisor, child = os.getpid(), os.fork()
     if child:
@@ -44,6 +44,10 @@ def main() -> None:
         _supervise(child, wake)
     else:
         _serve(channel, supervisor)
+
+
+def _noted(*_: object) -> None:
+    """A signal's handler: the wake-up descriptor says the rest."""
 
 
 def _supervise(child: int, wake: int) -> None:

@@ -1,1 +1,1 @@
-"""."""
+"""Revisions, oldest first."""

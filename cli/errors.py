@@ -1,0 +1,70 @@
+"""The one place where an error becomes words and an exit status.
+
+| status | meaning |
+|---|---|
+| 0 | done; a run that was judged was verified |
+| 1 | failed |
+| 2 | wrong usage or configuration |
+| 3 | finished, but the answer is not verified although a verifier judged |
+| 4 | the budget was spent before there was an answer |
+| 5 | no engine |
+| 6 | the store refuses |
+| 7 | another process has the run |
+| 130 | interrupted |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from typer import TyperException
+
+from ..core.errors import BurnishError
+from ..core.text import one_line, printable
+from .output import emit_error, say
+
+OK, FAILURE, USAGE, UNVERIFIED, BUDGET, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, known even where it cannot be parsed."""
+    before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    return "--json" in before or os.environ.get("BURNISH_JSON", "").lower() in ("1", "true", "yes", "on")
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Tell the user of an error. Returns the exit status."""
+    match error:
+        case BurnishError():
+            found = {"kind": error.code, "message": error.message, "hint": error.hint}
+            if run_id := getattr(error, "run_id", None):
+                found["run_id"] = run_id
+            status = error.exit_code
+        case TyperException():
+            message = error.format_message().rstrip(".")
+            found = {"kind": "usage", "message": message[:1].lower() + message[1:], "hint": _help_of(error)}
+            status = USAGE
+        case KeyboardInterrupt():
+            found = {"kind": "interrupted", "message": "interrupted", "hint": ""}
+            status = INTERRUPTED
+        case _:
+            message = f"{type(error).__name__}: {one_line(str(error), 300)}"
+            found = {"kind": "internal", "message": message, "hint": "BURNISH_DEBUG=1 shows where it comes from"}
+            status = FAILURE
+    if os.environ.get("BURNISH_DEBUG") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    if as_json:
+        emit_error(found)
+    else:
+        say(f"error: {printable(found['message'])}")
+        if found["hint"]:
+            say(f"hint: {printable(found['hint'])}")
+    return status
+
+
+def _help_of(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context else "burnish --help"

@@ -1,0 +1,53 @@
+"""Values on the command line: `key=value`, where the value is JSON if it parses as JSON, else text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from ..core.errors import ConfigError
+from ..core.ids import Json
+from ..core.target import absolute, is_target
+from ..core.text import one_line
+
+
+def value_of(text: str) -> Json:
+    """`3`, `0.5`, `true`, `null`, `[1]`, `{"a": 1}` as JSON; anything else, NaN included, as it is."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def pairs(given: Iterable[str], flag: str) -> dict[str, Json]:
+    """Settings from `key=value` texts; the last one of a key holds.
+
+    Raises:
+        ConfigError: a text has no `=` or no key.
+    """
+    out: dict[str, Json] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip():
+            raise ConfigError(f"{flag} {one_line(text)!r} is no key=value", hint=f"as in {flag} max_tokens=64")
+        out[key.strip()] = value_of(value)
+    return out
+
+
+def verifier_of(text: str) -> Json:
+    """A verifier from the command line: a name, `module:attribute`, `file.py:attribute`, or a JSON object.
+
+    Raises:
+        ConfigError: it looks like JSON and is none.
+    """
+    text = text.strip()
+    if text.startswith("{"):
+        try:
+            return json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError) as e:
+            raise ConfigError(f"--verifier is no JSON: {e}", hint='as in --verifier \'{"name": "regex", "pattern": "yes"}\'') from None
+    return absolute(text) if is_target(text) else text
+
+
+def _refuse(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")

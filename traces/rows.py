@@ -1,0 +1,329 @@
+"""From records to rows.
+
+The encoder runs on the writer's thread. It numbers the facts of each run, leaves out what is recorded already, and can
+take back what it did for a transaction that failed, so that numbers have no gaps and nothing counts as stored that is not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from ..core.budget import Spend
+from ..core.candidate import Candidate
+from ..core.completion import Completion
+from ..core.errors import StoreError
+from ..core.ids import Json, canonical_json, derived_id
+from ..core.prompt import Prompt
+from ..core.records import Decided, Intent, Judged, Outcome, Record, StepEnd, StepStart, Told
+from ..core.text import storable
+from .codec import Compressor, blob_key, json_text, pack_ids, pack_logprobs, text_bytes
+
+PREVIEW = 200
+"""Characters of a text that are stored in the clear beside its hash."""
+FEEDBACK = 2000
+"""Characters of feedback, errors and evidence stored in the clear; the rest only in a blob."""
+_REMEMBERED = 50_000
+
+Row = tuple[Any, ...]
+
+
+class RunState:
+    """What the writer knows of a run that this process holds."""
+
+    __slots__ = ("elapsed_ns", "epoch", "error", "known", "run_id", "seq", "since")
+
+    def __init__(self, run_id: str, epoch: int, elapsed_ns: int) -> None:
+        self.run_id = run_id
+        self.epoch = epoch
+        self.elapsed_ns = elapsed_ns
+        """Active time before this lease."""
+        self.since = time.monotonic_ns()
+        self.seq = 0
+        """Number of the newest fact."""
+        self.known: dict[str, int] = {}
+        """What is recorded, by kind letter and position; for calls and steps how often they were begun."""
+        self.error: StoreError | None = None
+        """Why nothing more of this run is written; None while all is well."""
+
+    def active_ns(self) -> int:
+        """Active time of the run so far."""
+        return self.elapsed_ns + time.monotonic_ns() - self.since
+
+
+class Encoder:
+    """Makes the rows of one transaction after another."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Row]] = []
+        """Statement and parameters, in the order of the records."""
+        self.blobs: dict[str, Row] = {}
+        """Blobs of this transaction that may not be stored yet."""
+        self._stored: dict[str, None] = {}
+        self._requests: dict[tuple[str, Prompt | None], tuple[str, str | None]] = {}
+        self._undo: list[tuple[RunState, str | None, int | None]] = []
+        self._compressor = Compressor()
+        self._encoders: dict[type, Callable[[RunState, Any, int], None]] = {
+            StepStart: self._step_start,
+            StepEnd: self._step_end,
+            Intent: self._intent,
+            Outcome: self._outcome,
+            Candidate: self._candidate,
+            Judged: self._judged,
+            Decided: self._decided,
+            Told: self._told,
+        }
+
+    def add(self, state: RunState, records: Sequence[Record], at_ns: int) -> None:
+        """Add the rows of records that belong together. If one cannot be encoded, none of them is added."""
+        rows, undo = len(self.rows), len(self._undo)
+        self._undo.append((state, None, state.seq))
+        try:
+            for record in records:
+                self._encoders[type(record)](state, record, at_ns)
+        except Exception:
+            del self.rows[rows:]
+            self._take_back(undo)
+            raise
+
+    def blob(self, data: bytes) -> str:
+        """The key of a blob, which is stored with this transaction unless it is already."""
+        sha = blob_key(data)
+        if sha not in self._stored and sha not in self.blobs:
+            codec, packed = self._compressor.pack(data)
+            self.blobs[sha] = (sha, codec, len(data), packed, time.time_ns())
+        return sha
+
+    def text(self, text: str) -> str | None:
+        """The key of a text; None for an empty one."""
+        return self.blob(text_bytes(text)) if text else None
+
+    def committed(self) -> None:
+        """The transaction is durable."""
+        self._stored.update(dict.fromkeys(self.blobs))
+        if len(self._stored) > _REMEMBERED:
+            for sha in list(islice(self._stored, _REMEMBERED // 2)):
+                del self._stored[sha]
+        self._clear()
+
+    def rolled_back(self) -> None:
+        """The transaction came to nothing."""
+        self._take_back(0)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.rows.clear()
+        self.blobs.clear()
+        self._undo.clear()
+        if len(self._requests) > 1000:
+            self._requests.clear()
+
+    def _take_back(self, down_to: int) -> None:
+        while len(self._undo) > down_to:
+            state, key, old = self._undo.pop()
+            if key is None:
+                state.seq = old or 0
+            elif old is None:
+                del state.known[key]
+            else:
+                state.known[key] = old
+
+    def _mark(self, state: RunState, key: str, times: int = 1) -> None:
+        self._undo.append((state, key, state.known.get(key)))
+        state.known[key] = times
+
+    def _new(self, state: RunState, key: str) -> int | None:
+        """The number of a new fact, or None if it is recorded already."""
+        if key in state.known:
+            return None
+        self._mark(state, key)
+        state.seq += 1
+        return state.seq
+
+    def _step_start(self, state: RunState, r: StepStart, at: int) -> None:
+        key, step_id = f"s{r.position}", derived_id(state.run_id, r.position, "step")
+        seq = self._new(state, key)
+        if seq is None:
+            times = state.known[key] + 1
+            self._mark(state, key, times)
+            self.rows.append(("step_restart", (times, step_id)))
+            return
+        position = storable(r.position)
+        row = (step_id, state.run_id, seq, None, position, storable(r.node), storable(r.parent), "running", 1, at, None, "", "")
+        self.rows.append(("step", row))
+
+    def _step_end(self, state: RunState, r: StepEnd, at: int) -> None:
+        if f"s{r.position}" not in state.known:
+            raise StoreError(f"the step {r.position} ends and never began", hint="write StepStart first", code="record")
+        key = f"e{r.position}"
+        ended_seq = self._new(state, key)
+        if ended_seq is None:
+            ended_seq = state.known[key]
+        else:
+            state.known[key] = ended_seq
+        step_id = derived_id(state.run_id, r.position, "step")
+        self.rows.append(("step_end", (ended_seq, r.status, at, r.error_code, _short(r.error), step_id)))
+
+    def _intent(self, state: RunState, r: Intent, at: int) -> None:
+        key, call_id = f"c{r.position}", derived_id(state.run_id, r.position, "call")
+        seq = self._new(state, key)
+        if seq is None:
+            times = state.known[key] + 1
+            self._mark(state, key, times)
+            self.rows.append(("call_attempt", (times, call_id)))
+            return
+        position, prompt = storable(r.position), r.prompt
+        request_sha, prompt_sha = self._request(r, prompt)
+        seed = r.sampling.seed if r.sampling else None
+        head = (call_id, state.run_id, seq, None, position, storable(r.step), storable(r.kind), storable(r.role), r.purpose)
+        what = (r.engine, storable(r.model), "intent", 1, r.request_hash, request_sha, prompt_sha, seed)
+        rest = (None, None, None, None, None, None, None, 0, 0, 0, 0, 0, "", "", at, None)
+        self.rows.append(("call", head + what + rest))
+        if r.reserved:
+            self._budget(state, position, "reserve", seq, r.reserved)
+
+    def _request(self, r: Intent, prompt: Prompt | None) -> tuple[str, str | None]:
+        """Keys of request and prompt. Samples of one prompt share both, so the newest are kept at hand."""
+        key = (r.request_hash, prompt)
+        found = self._requests.get(key)
+        if found and all(sha is None or sha in self._stored or sha in self.blobs for sha in found):
+            return found
+        request: Json = r.request
+        if r.sampling and not (isinstance(request, dict) and "sampling" in request):
+            request = {"request": request, "sampling": r.sampling.but(seed=None).to_json()}
+        request_sha = self.blob(text_bytes(json_text(request)))
+        prompt_sha = self.blob(text_bytes(canonical_json(prompt.to_json()))) if prompt else None
+        self._requests[key] = request_sha, prompt_sha
+        return request_sha, prompt_sha
+
+    def _outcome(self, state: RunState, r: Outcome, at: int) -> None:
+        if f"c{r.position}" not in state.known:
+            raise StoreError(f"the call {r.position} ends and never began", hint="write Intent first", code="record")
+        ended_seq = self._new(state, f"o{r.position}")
+        if ended_seq is None:
+            return
+        call_id = derived_id(state.run_id, r.position, "call")
+        result = self._completion(r.completion) if r.completion else _NO_COMPLETION
+        value = None if r.value is None else self.blob(text_bytes(json_text(r.value)))
+        tokens = (value, *result[6:])
+        end = (r.error_code, _short(r.error), _finite(r.seconds), call_id)
+        self.rows.append(("call_outcome", (ended_seq, r.state, *result[:6], *tokens, *end)))
+        if r.spent:
+            self._budget(state, storable(r.position), "settle", ended_seq, r.spent)
+
+    def _completion(self, c: Completion) -> Row:
+        ids = None if c.token_ids is None else self.blob(pack_ids(c.token_ids))
+        has_detail = c.logprobs is not None or c.top_logprobs is not None
+        detail = self.blob(pack_logprobs(c.logprobs, c.top_logprobs)) if has_detail else None
+        t = c.tokens
+        texts = (c.finish_reason, _preview(c.text), self.text(c.text), self.text(c.reasoning), ids, detail)
+        return (*texts, t.prompt, t.cached, t.completion, t.reasoning, micro_usd(c.cost_usd))
+
+    def _candidate(self, state: RunState, r: Candidate, at: int) -> None:
+        seq = self._new(state, f"k{r.position}")
+        if seq is None:
+            return
+        ids = None if r.token_ids is None else self.blob(pack_ids(r.token_ids))
+        answer, answer_sha = self._capped(r.answer, PREVIEW)
+        origin = (r.kind, r.parents[0] if r.parents else None, r.depth, r.call_id, r.finish_reason)
+        texts = (_preview(r.text), self.blob(text_bytes(r.text)), self.text(r.reasoning))
+        head = (r.id, state.run_id, seq, storable(r.position))
+        self.rows.append(("candidate", (*head, *origin, answer, answer_sha, *texts, ids, at)))
+        for number, parent in enumerate(r.parents):
+            self.rows.append(("candidate_parent", (r.id, number, parent)))
+
+    def _judged(self, state: RunState, r: Judged, at: int) -> None:
+        seq = self._new(state, f"v{r.position}")
+        if seq is None:
+            return
+        v = r.verdict
+        feedback, feedback_sha = self._capped(v.feedback, FEEDBACK)
+        evidence = json_text(v.evidence) if v.evidence else "{}"
+        evidence_sha = None
+        if len(evidence) > FEEDBACK:
+            evidence, evidence_sha = "{}", self.blob(text_bytes(evidence))
+        verdict_id = derived_id(state.run_id, r.position, "verdict")
+        head = (verdict_id, state.run_id, seq, storable(r.position), r.candidate_id, storable(r.verifier), storable(r.version))
+        judgement = (r.oracle, r.grading, v.outcome, v.score, storable(v.reason), feedback, feedback_sha)
+        rest = (storable(evidence), evidence_sha, v.valid_prefix, _finite(r.seconds), at)
+        self.rows.append(("verdict", head + judgement + rest))
+
+    def _decided(self, state: RunState, r: Decided, at: int) -> None:
+        seq = self._new(state, f"d{r.position}")
+        if seq is None:
+            return
+        s = r.selection
+        head = (derived_id(state.run_id, r.position, "decision"), state.run_id, seq, storable(r.position), storable(r.policy))
+        details, options = storable(json_text(s.details)), storable(json_text(r.options))
+        chosen = (s.id, r.candidate_id, storable(s.reason), _finite(s.confidence), details, options, at)
+        self.rows.append(("decision", head + chosen))
+
+    def _told(self, state: RunState, r: Told, at: int) -> None:
+        seq = self._new(state, f"t{r.scope}\n{r.number}")
+        if seq is not None:
+            self.rows.append(("tell", (state.run_id, storable(r.scope), r.number, seq, storable(r.id))))
+
+    def _budget(self, state: RunState, position: str, kind: str, seq: int, amount: Spend) -> None:
+        amounts = (amount.calls, amount.tokens, amount.output_tokens, amount.verifier_calls, micro_usd(amount.usd))
+        self.rows.append(("budget_entry", (state.run_id, position, kind, seq, *amounts)))
+
+    def _capped(self, text: str | None, limit: int) -> tuple[str | None, str | None]:
+        """A text in the clear, and the key of its whole if the clear one is not it."""
+        if text is None:
+            return None, None
+        clear = storable(text[:limit])
+        return clear, None if clear == text else self.blob(text_bytes(text))
+
+
+_NO_COMPLETION: Row = (None, None, None, None, None, None, 0, 0, 0, 0, 0)
+
+
+def micro_usd(usd: float) -> int:
+    """US dollars as whole millionths."""
+    return round(usd * 1e6)
+
+
+def weight(records: Sequence[Record]) -> int:
+    """About how many bytes records hold, for bounding the queue."""
+    return sum(300 + _weight(r) for r in records)
+
+
+def _weight(record: Record) -> int:
+    match record:
+        case Outcome(completion=Completion() as c):
+            return len(c.text) + len(c.reasoning) + 12 * len(c.token_ids or ()) + 400 * len(c.top_logprobs or ())
+        case Outcome():
+            return _json_weight(record.value)
+        case Candidate():
+            return len(record.text) + len(record.reasoning) + 12 * len(record.token_ids or ())
+        case Intent(prompt=Prompt() as p):
+            return sum(len(m.content) for m in p.messages or ()) + 8 * (len(p.token_ids or ()) + len(p.prefix_ids))
+        case Judged():
+            return len(record.verdict.feedback)
+        case _:
+            return 0
+
+
+def _json_weight(value: Json) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(k) + _json_weight(v) for k, v in value.items())
+    if isinstance(value, Sequence):
+        return sum(_json_weight(v) for v in value)
+    return 8
+
+
+def _preview(text: str) -> str:
+    return storable(text[:PREVIEW])
+
+
+def _short(text: str) -> str:
+    return storable(text[:FEEDBACK])
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,98 @@
+"""The SQL that the writer runs, compiled once for its database from SQLAlchemy Core; parameters go by position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Dialect, Executable, Table, bindparam, literal_column, null, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ColumnElement
+
+from . import schema as s
+
+INSERT_ORDER = ("step", "call", "candidate", "candidate_parent", "verdict", "decision", "tell", "budget_entry")
+UPDATE_ORDER = ("step_restart", "step_end", "call_attempt", "call_outcome")
+
+
+class Statements:
+    """Statements by name. Inserting what is there already does nothing, so that a transaction may be repeated."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.postgres = dialect.name == "postgresql"
+        # Both drivers then take plain tuples.
+        self._dialect = postgresql.psycopg.dialect(paramstyle="format") if self.postgres else sqlite.dialect()
+        self._fences: dict[int, str] = {}
+        inserts = {name: self._insert(s.metadata.tables[name]) for name in (*INSERT_ORDER, "blob", "run", "batch")}
+        self.sql: dict[str, str] = inserts | {name: self._compile(made) for name, made in _statements().items()}
+        self.begin = "BEGIN" if self.postgres else "BEGIN IMMEDIATE"
+
+    def fence(self, runs: int) -> str:
+        """Selects the lease epochs of so many runs, and holds them until the transaction ends."""
+        if runs not in self._fences:
+            marks = ", ".join([self._mark] * runs)
+            lock = " FOR SHARE" if self.postgres else ""
+            self._fences[runs] = f"SELECT id, lease_epoch FROM run WHERE id IN ({marks}){lock}"
+        return self._fences[runs]
+
+    @property
+    def _mark(self) -> str:
+        return "%s" if self.postgres else "?"
+
+    def _insert(self, table: Table) -> str:
+        insert = (postgresql.insert if self.postgres else sqlite.insert)(table).on_conflict_do_nothing()
+        return str(insert.compile(dialect=self._dialect, column_keys=[c.name for c in table.columns]))
+
+    def _compile(self, statement: Executable) -> str:
+        return str(statement.compile(dialect=self._dialect))
+
+
+def _set(table: Table, columns: str, *where: ColumnElement[bool], **fixed: ColumnElement[Any]) -> Executable:
+    values: list[tuple[Column[Any], ColumnElement[Any]]] = [
+        (table.c[name], bindparam(f"p_{name}", type_=table.c[name].type)) for name in columns.split()
+    ]
+    values += [(table.c[name], value) for name, value in fixed.items()]
+    return update(table).ordered_values(*values).where(*where)
+
+
+def _statements() -> dict[str, Executable]:
+    step, call, run = s.step, s.call, s.run
+    step_id, call_id, run_id = (t.c.id == bindparam("p_id") for t in (step, call, run))
+    held = run.c.lease_epoch == bindparam("p_held")
+    no_error = {"budget_limit": _word(""), "error_code": _word(""), "error": _word("")}
+    return {
+        "step_restart": _set(step, "attempts", step_id, step.c.status != _word("done"), status=_word("running")),
+        "step_end": _set(step, "ended_seq status ended_ns error_code error", step_id, step.c.status != _word("done")),
+        "call_attempt": _set(call, "attempts", call_id, call.c.state == _word("intent")),
+        "call_outcome": _set(
+            call,
+            "ended_seq state finish_reason preview text_sha reasoning_sha tokens_sha detail_sha value_sha prompt_tokens"
+            " cached_tokens completion_tokens reasoning_tokens cost_micro_usd error_code error seconds",
+            call_id,
+            call.c.state == _word("intent"),
+        ),
+        "run_lock": select(run.c.owner, run.c.lease_epoch, run.c.heartbeat_ns, run.c.elapsed_ns, run.c.started_ns)
+        .where(run_id)
+        .with_for_update(),
+        "run_take": _set(
+            run,
+            "owner lease_epoch heartbeat_ns started_ns",
+            run_id,
+            status=_word("running"),
+            ended_ns=null(),
+            outcome=null(),
+            **no_error,
+        ),
+        "run_end": _set(
+            run,
+            "status outcome score answer answer_sha candidate_id budget_limit error_code error elapsed_ns ended_ns",
+            run_id,
+            held,
+            owner=null(),
+        ),
+        "heartbeat": _set(run, "heartbeat_ns elapsed_ns", run_id, held),
+        "release": _set(run, "elapsed_ns ended_ns", run_id, held, owner=null(), status=_word("interrupted")),
+    }
+
+
+def _word(word: str) -> ColumnElement[str]:
+    return literal_column(f"'{word}'")

@@ -1,0 +1,179 @@
+"""Verifiers by name: what a command line, a tasks file or a graph says, made into a verifier."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from ..core.errors import ConfigError
+from ..core.text import one_line
+from ..core.verdict import Verifier
+from .combine import AllOf, FirstOf, check_task
+from .constraints import Constraints
+from .exact import Exact
+from .json_schema import JsonSchema
+from .load import load
+from .numeric import Numeric
+from .python_function import PythonFunction
+from .regex import Regex
+from .sqlite_query import SqliteQuery
+
+__all__ = ["VERIFIERS", "check_task", "make_verifier"]
+
+VERIFIERS: Mapping[str, str] = {
+    "all_of": "passes if all of several verifiers pass",
+    "constraints": "declarative checks on the text: words, lengths, lists, patterns",
+    "exact": "the extracted answer equals the reference",
+    "first_of": "the first of several verifiers that does not abstain decides",
+    "json_schema": "the answer's JSON satisfies a JSON Schema",
+    "numeric": "the answer's number equals the expected one within a tolerance",
+    "python_function": "a function of your own, `python:module:function` or `file.py:function`",
+    "regex": "a regular expression matches the answer",
+    "sqlite_query": "the answer's SQL runs, and gives what the reference query gives",
+}
+"""What each built-in verifier does, in a line."""
+
+_CLASSES: dict[str, type[Any]] = {
+    "all_of": AllOf,
+    "constraints": Constraints,
+    "exact": Exact,
+    "first_of": FirstOf,
+    "json_schema": JsonSchema,
+    "numeric": Numeric,
+    "python_function": PythonFunction,
+    "regex": Regex,
+    "sqlite_query": SqliteQuery,
+}
+_MAIN = {
+    "exact": "extract",
+    "json_schema": "schema",
+    "numeric": "expected",
+    "python_function": "function",
+    "regex": "pattern",
+    "sqlite_query": "database",
+}
+"""The argument that follows the name and a colon."""
+_ALIASES = {"python": "python_function"}
+
+
+def make_verifier(spec: object) -> Verifier:
+    """A verifier from its name, a short form (`regex:PATTERN`), an object `{"name": ..., arguments}`, or itself.
+
+    A name `python:module:attribute` or `file.py:attribute` may stand for a function, which runs in a worker process
+    with a timeout of 30 s, or for a verifier or its class. A function given as such runs in this process.
+
+    Raises:
+        ConfigError: an unknown name, a wrong argument, or something that is no verifier.
+    """
+    if isinstance(spec, str):
+        return _from_text(spec.strip())
+    if isinstance(spec, Mapping):
+        return _from_object(cast("Mapping[str, Any]", spec))
+    if isinstance(spec, type):
+        return _from_class(cast("type[object]", spec))
+    if isinstance(spec, Verifier):
+        return spec
+    if callable(spec):
+        return PythonFunction(function=spec)
+    raise ConfigError(f"a {type(spec).__name__} is no verifier", hint='a name, such as "exact", or {"name": "exact"}')
+
+
+def _from_text(text: str) -> Verifier:
+    if text.startswith("{"):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as e:
+            raise ConfigError(f"the verifier is no JSON: {one_line(str(e), 200)}", hint='{"name": "exact"}') from None
+        return _from_object(value)
+    name, colon, argument = text.partition(":")
+    if name.endswith(".py") and colon:
+        return _from_object({"name": "python_function", "function": text})
+    if not colon:
+        return _from_object({"name": name})
+    name = _known(name)
+    if name not in _MAIN or not argument:
+        raise ConfigError(f"{name} cannot be written as {one_line(text)!r}", hint=f'{{"name": "{name}", ...}}')
+    return _from_object({"name": name, _MAIN[name]: argument})
+
+
+def _from_object(spec: Mapping[str, Any]) -> Verifier:
+    if not isinstance(spec.get("name"), str):
+        raise ConfigError("the verifier has no name", hint=f'{{"name": ...}}, one of: {", ".join(VERIFIERS)}')
+    name = _known(spec["name"])
+    arguments = {key: value for key, value in spec.items() if key != "name"}
+    if name == "python_function":
+        return _python_function(arguments)
+    if name in ("all_of", "first_of"):
+        parts = arguments.get("verifiers", ())
+        if not isinstance(parts, list | tuple):
+            raise ConfigError(f"{name}: verifiers is no list", hint='"verifiers": ["numeric", "exact"]')
+        arguments["verifiers"] = tuple(make_verifier(part) for part in cast("list[object]", parts))
+    return _build(name, arguments)
+
+
+def _known(name: str) -> str:
+    name = _ALIASES.get(name, name)
+    if name not in VERIFIERS:
+        forms = f"one of: {', '.join(VERIFIERS)}; or python:module:function, file.py:function"
+        raise ConfigError(f"no verifier is called {one_line(name)!r}", hint=forms)
+    return name
+
+
+def _build(name: str, arguments: Mapping[str, Any]) -> Verifier:
+    """The verifier, its arguments checked for name, presence and type."""
+    fields = {f.name: f for f in dataclasses.fields(_CLASSES[name])}
+    if unknown := sorted(arguments.keys() - fields.keys()):
+        raise ConfigError(f"{name} has no argument {', '.join(unknown)}", hint=f"one of: {', '.join(fields)}")
+    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [n for n in required if n not in arguments]:
+        raise ConfigError(f"{name} needs the argument {', '.join(missing)}", hint=f'{{"name": "{name}", "{missing[0]}": ...}}')
+    return _CLASSES[name](**_typed(name, arguments))
+
+
+def _typed(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    from typing import get_type_hints
+
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    hints = get_type_hints(_CLASSES[name])
+    typed: dict[str, Any] = {}
+    for key, value in arguments.items():
+        if key == "verifiers":
+            typed[key] = value
+            continue
+        try:
+            typed[key] = TypeAdapter[Any](hints[key], config=ConfigDict(allow_inf_nan=False)).validate_python(value)
+        except ValidationError as e:
+            why = one_line(e.errors()[0]["msg"], 200)
+            raise ConfigError(f"{name}: the argument {key} is {one_line(repr(value), 60)}", hint=why) from None
+    return typed
+
+
+def _python_function(arguments: Mapping[str, Any]) -> Verifier:
+    ref = arguments.get("function")
+    found = load(ref) if isinstance(ref, str) else None
+    if isinstance(found, type):
+        return _only(_from_class(cast("type[object]", found)), arguments)
+    if found is not None and isinstance(found, Verifier):
+        return _only(found, arguments)
+    return _build("python_function", {"timeout": PythonFunction.default_timeout, **arguments})
+
+
+def _only(verifier: Verifier, arguments: Mapping[str, Any]) -> Verifier:
+    if len(arguments) > 1:
+        more = ", ".join(sorted(arguments.keys() - {"function"}))
+        raise ConfigError(f"{arguments['function']} is a verifier and takes no {more}", hint="only functions take arguments")
+    return verifier
+
+
+def _from_class(kind: Callable[[], object]) -> Verifier:
+    label = getattr(kind, "__name__", "the class")
+    try:
+        made = kind()
+    except TypeError as e:
+        raise ConfigError(f"{label} cannot be made without arguments: {one_line(str(e), 200)}", hint="name an instance") from None
+    if not isinstance(made, Verifier):
+        raise ConfigError(f"{label} is no verifier", hint="it needs name, version, oracle, judges_truncated and verify()")
+    return made
