@@ -46,7 +46,6 @@ async def execute(graph: Graph, journal: RunJournal, engines: Mapping[str, Engin
         ledger=ledger,
         stop=Stop(stop),
         locate=steps.locate,
-        settings=spec.settings,
     )
     steps.run = run
     ctx = Context(run, stop=run.stop)

@@ -12,7 +12,7 @@ from .core.engine import Engine, EngineInfo
 from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable
 from .core.ids import Json, as_json, canonical_json, new_run_id
 from .core.result import Result
-from .core.runs import RunSpec
+from .core.runs import RunEnd, RunSpec
 from .core.stop import Stop
 from .core.task import Task
 from .graphs.registry import build_graph, graph_name
@@ -223,7 +223,7 @@ class Session:
                 self._same_engines(journal)
                 built = build_graph(graph or journal.spec.graph, {} if graph else journal.spec.settings)
             except BurnishError as e:
-                await journal.release()
+                await journal.finish(RunEnd(status="interrupted", error_code=e.code, error=e.message), journal.elapsed)
                 return Result(run_id=run_id, task_id=journal.spec.task.id, error=e)
             return await execute(built, journal, self.engines, self.stop)
 

@@ -80,6 +80,7 @@ def read(path: Path, run_id: str) -> Recording:
         tells = {row["told"]: row for row in db.execute("SELECT * FROM tell WHERE run_id = ?", (run_id,))}
         calls = {row["id"]: row for row in db.execute("SELECT * FROM call WHERE run_id = ?", (run_id,))}
         rows = db.execute("SELECT * FROM candidate WHERE run_id = ? ORDER BY seq", (run_id,)).fetchall()
+    del blobs[run[-1][1][0]]
     candidates = [_rows(row, calls[row["call_id"]], verdicts[row["id"]], tells, blobs) for row in rows]
     return Recording(schema, run, candidates)
 
@@ -180,7 +181,8 @@ def _rows(
 
 
 def _blobs(blobs: dict[str, sqlite3.Row], *keys: str | None) -> list[Statement]:
-    return [_insert("blob", blobs[key], " ON CONFLICT DO NOTHING") for key in keys if key]
+    """Inserts of the blobs that no statement has inserted yet: `blobs` holds what is left."""
+    return [_insert("blob", blobs.pop(key), " ON CONFLICT DO NOTHING") for key in keys if key in blobs]
 
 
 def _insert(table: str, row: sqlite3.Row | dict[str, Any], rest: str = "") -> Statement:

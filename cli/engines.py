@@ -22,6 +22,7 @@ class Made:
 
     engine: Engine
     recipe: Json
+    name: str
 
 
 def chosen_engine(name: str | None, model: str | None, given: Iterable[str], project: Project) -> Made:
@@ -42,4 +43,4 @@ def chosen_engine(name: str | None, model: str | None, given: Iterable[str], pro
             raise ConfigError(f"--engine-arg {text!r} is no key=value", hint="as in --engine-arg max_num_seqs=64")
         args[key.strip()] = value
     model = model or told
-    return Made(make_engine(name, model, args), recipe(name, model, args))
+    return Made(make_engine(name, model, args), recipe(name, model, args), name)

@@ -11,9 +11,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from ..core.ids import as_json
 from ..core.text import one_line, printable
@@ -49,9 +48,9 @@ def show(text: str = "") -> None:
     print(text)
 
 
-def paint(text: str, colour: str) -> str:
-    """`text` in a colour, if stdout is a terminal that wants colours."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
+def paint(text: str, colour: str | None) -> str:
+    """`text` in a colour, if there is one and stdout is a terminal that wants colours."""
+    if colour is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
@@ -61,23 +60,25 @@ def width() -> int:
     return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of aligned columns, each cell on one line; the last column takes what room is left."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[str, str] | None = None) -> list[str]:
+    """Lines of aligned columns, each cell on one line; the last column takes what room is left.
+
+    Cells whose whole text is a key of `colours` are painted so.
+    """
     cells = [[one_line(cell, 200) for cell in row] for row in rows]
     sizes = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     room = max(16, width() - sum(sizes[:-1]) - 2 * (len(sizes) - 1))
-    lines: list[str] = []
-    for row in ([*header], *cells):
-        start = [cell.ljust(size) for cell, size in zip(row[:-1], sizes, strict=False)]
-        lines.append("  ".join([*start, one_line(row[-1], room)]).rstrip())
-    return lines
+
+    def line(row: Sequence[str]) -> str:
+        padded = [cell.ljust(size) for cell, size in zip(row[:-1], sizes, strict=False)] + [one_line(row[-1], room)]
+        return "  ".join(paint(text, (colours or {}).get(cell)) for text, cell in zip(padded, row, strict=True)).rstrip()
+
+    return [paint(line(header), "dim"), *map(line, cells)]
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, its header dimmed."""
-    head, *rest = table(header, rows)
-    show(paint(head, "dim"))
-    for line in rest:
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[str, str] | None = None) -> None:
+    """Print a table."""
+    for line in table(header, rows, colours):
         show(line)
 
 
@@ -97,7 +98,7 @@ def short(run_id: str) -> str:
 
 
 @contextmanager
-def quiet_stdout() -> Iterator[None]:
+def quiet_stdout() -> Generator[None]:
     """Within, all that is printed goes to stderr, that of child processes included."""
     sys.stdout.flush()
     before = sys.stdout
@@ -125,8 +126,3 @@ def _duplicate() -> int | None:
         os.close(kept)
         return None
     return kept
-
-
-def fields(value: object, names: Sequence[str]) -> dict[str, Any]:
-    """The named attributes of a value as a mapping."""
-    return {name: getattr(value, name) for name in names}

@@ -67,8 +67,8 @@ def load_project(folder: Path | None = None) -> Project:
     if own.is_file():
         return _checked(_read(own), own.name)
     if shared.is_file():
-        tool = _read(shared).get("tool", {})
-        return _checked(tool.get("burnish", {}), f"{shared.name} [tool.burnish]") if isinstance(tool, dict) else Project()
+        tool: Any = _read(shared).get("tool", {})
+        return _checked(tool.get("burnish", {}), f"{shared.name} [tool.burnish]") if isinstance(tool, dict) else Project()  # pyright: ignore[reportUnknownArgumentType]
     return Project()
 
 

@@ -12,11 +12,23 @@ from ..core.runs import Usage
 from ..core.text import one_line
 from ..core.verdict import Verdict
 from .errors import BUDGET, FAILURE, OK, UNVERIFIED
-from .output import number, paint, short, show_table
+from .output import number, short, show_table
 
 _SHOWN = 100
 """Most rows of the table of a batch."""
-_COLOURS = {"verified": "green", "rejected": "red", "failed": "red", "unverified": "yellow", "no_answer": "yellow"}
+COLOURS = {
+    "verified": "green",
+    "pass": "green",
+    "rejected": "red",
+    "failed": "red",
+    "fail": "red",
+    "unverified": "yellow",
+    "no_answer": "yellow",
+    "abstain": "yellow",
+    "killed": "yellow",
+    "interrupted": "yellow",
+}
+"""Of the words that say how something ended."""
 
 
 def word(result: Result) -> str:
@@ -109,9 +121,7 @@ class Totals:
         """Sum results up."""
         usage = {name: sum(getattr(r.usage, name) for r in results) for name in asdict(Usage())}
         grades = [r.grade for r in results if r.grade]
-        return Totals(
-            Counter(map(word, results)), len(grades), sum(g.outcome == "pass" for g in grades), Usage(**usage)
-        )
+        return Totals(Counter(map(word, results)), len(grades), sum(g.outcome == "pass" for g in grades), Usage(**usage))
 
     def to_json(self) -> dict[str, Json]:
         """As `--json` gives it."""
@@ -136,10 +146,5 @@ def result_row(result: Result) -> list[str]:
 def show_results(results: Sequence[Result]) -> int:
     """Print the table of a batch. Returns how many rows were left out."""
     rows = results[:_SHOWN]
-    show_table(["TASK", "RUN", "ENDED", "SCORE", "GRADE", "ANSWER"], [result_row(r) for r in rows])
+    show_table(["TASK", "RUN", "ENDED", "SCORE", "GRADE", "ANSWER"], [result_row(r) for r in rows], COLOURS)
     return len(results) - len(rows)
-
-
-def coloured(text: str, name: str) -> str:
-    """`text` in the colour of how a run ended."""
-    return paint(text, _COLOURS[name]) if name in _COLOURS else text

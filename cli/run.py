@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.budget import Budget
-from ..core.errors import BurnishError, Cancelled
 from ..core.ids import Json
 from ..core.result import Result
 from ..core.task import Task
-from ..core.text import printable
-from .errors import FAILURE, INTERRUPTED, OK
 from .engines import Made, chosen_engine
 from .options import AsJson, Concurrency, Engine, EngineArg, Model, Store
-from .output import emit, quiet_stdout, say, short, show
-from .progress import Progress
+from .output import quiet_stdout, say
 from .project import load_project
-from .results import Totals, result_json, show_results, status_of, summary_lines
+from .running import Batch, one, opened, show_one
 from .signals import Signals, drive
 from .tasks import tasks_from
 from .values import pairs
+
+if TYPE_CHECKING:
+    from ..session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +38,19 @@ class Order:
     concurrency: int
     name: str
 
+    def session(self) -> Session:
+        """A session for it, not open yet."""
+        from ..session import Session
+
+        return Session(self.made.engine, store=self.store, concurrency=self.concurrency, recipes={"default": self.made.recipe})
+
 
 def run(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.")],
     prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="The task, where no file is given.")] = None,
     tasks: Annotated[
         str | None,
-        typer.Option("--tasks", envvar="BURNISH_TASKS", metavar="FILE", help="Tasks as JSON Lines; - reads stdin."),
+        typer.Option("--tasks", metavar="FILE", help="Tasks as JSON Lines; - reads stdin."),
     ] = None,
     verifier: Annotated[
         str | None,
@@ -59,9 +61,7 @@ def run(
             help="Judges the candidates in place of the tasks' own: a name, a target, a JSON object, or none.",
         ),
     ] = None,
-    reference: Annotated[
-        str | None, typer.Option("--reference", envvar="BURNISH_REFERENCE", help="The right answer to the prompt.")
-    ] = None,
+    reference: Annotated[str | None, typer.Option("--reference", help="The right answer to the prompt.")] = None,
     engine: Engine = None,
     engine_arg: EngineArg = None,
     model: Model = None,
@@ -80,7 +80,7 @@ def run(
     ] = None,
     concurrency: Concurrency = None,
     store: Store = None,
-    name: Annotated[str, typer.Option("--name", envvar="BURNISH_NAME", help="Name of the batch.", show_default=False)] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of the batch.", show_default=False)] = "",
     as_json: AsJson = False,
 ) -> int:
     """Run a graph on a prompt, or on a batch of tasks.
@@ -109,11 +109,8 @@ def run(
             concurrency=concurrency or project.concurrency or 16,
             name=name,
         )
-        if not many:
-            result = drive(lambda signals: _single(order, signals))
-        else:
-            batch = drive(lambda signals: _batch(order, signals))
-    return show_single(result, as_json) if not many else batch.show(as_json)
+        ended = drive(lambda signals: (_batch if many else _single)(order, signals))
+    return ended.show(as_json=as_json) if isinstance(ended, Batch) else show_one(ended, as_json=as_json)
 
 
 def _check_graph(graph: str, settings: dict[str, Json]) -> None:
@@ -121,3 +118,39 @@ def _check_graph(graph: str, settings: dict[str, Json]) -> None:
     from ..graphs.registry import build_graph
 
     build_graph(graph, settings)
+
+
+async def _single(order: Order, signals: Signals) -> Result:
+    async with opened(order.session(), signals, order.made.name) as session:
+        return await one(
+            session.run(
+                order.graph,
+                order.tasks[0],
+                settings=order.settings,
+                budget=order.budget,
+                seed=order.seed,
+                on_start=lambda run_id: say(f"run {run_id}"),
+            )
+        )
+
+
+async def _batch(order: Order, signals: Signals) -> Batch:
+    batch = Batch()
+
+    def started(batch_id: str) -> None:
+        batch.id = batch_id
+        say(f"batch {batch_id}")
+
+    async with opened(order.session(), signals, order.made.name) as session:
+        results = session.batch(
+            order.graph,
+            order.tasks,
+            settings=order.settings,
+            budget=order.budget,
+            seed=order.seed,
+            name=order.name,
+            on_start=started,
+        )
+        await batch.collect(results, len(order.tasks), signals)
+    batch.sort([task.id for task in order.tasks])
+    return batch

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..core.errors import Cancelled
 from .errors import INTERRUPTED
 from .output import say
 
@@ -45,7 +46,7 @@ class Signals:
             os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"ended at once\n")
             os._exit(INTERRUPTED)
         self.requested = True
-        if self._loop is None:
+        if self._loop is None or self._loop.is_closed():
             raise KeyboardInterrupt
         self._loop.call_soon_threadsafe(self._end)
 
@@ -61,7 +62,7 @@ def drive(work: Callable[[Signals], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine on an event loop of its own, with the signals handled.
 
     Raises:
-        KeyboardInterrupt: it was interrupted before its session was open.
+        Cancelled: it was interrupted before its session was open.
     """
     signals = Signals()
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -74,7 +75,7 @@ def drive(work: Callable[[Signals], Coroutine[Any, Any, T]]) -> T:
     try:
         return asyncio.run(attached())
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        raise Cancelled("interrupted before anything had begun") from None
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

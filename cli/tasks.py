@@ -77,15 +77,13 @@ def check_task(task: Task, where: str = "") -> None:
     Raises:
         ConfigError: there is no such verifier, its arguments are wrong, or the task lacks what it needs.
     """
-    from ..verifiers.registry import make_verifier
+    from ..verifiers import registry
 
     for kind, value in (("verifier", task.verifier), ("grader", task.grader)):
         if value is None:
             continue
         try:
-            check = getattr(make_verifier(value), "check", None)
-            if check:
-                check(task)
+            registry.check_task(registry.make_verifier(value), task)
         except ConfigError as e:
             raise ConfigError(f"{where}{kind}: {e.message}", hint=e.hint) from None
 

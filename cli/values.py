@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..core.errors import ConfigError
 from ..core.ids import Json
-from ..core.target import absolute, is_target
+from ..core.target import absolute
 from ..core.text import one_line
 
 
@@ -35,7 +35,9 @@ def pairs(given: Iterable[str], flag: str) -> dict[str, Json]:
 
 
 def verifier_of(text: str) -> Json:
-    """A verifier from the command line: a name, `module:attribute`, `file.py:attribute`, or a JSON object.
+    """A verifier from the command line: a name, a short form, or a JSON object, as `make_verifier` reads them.
+
+    Paths of files are made absolute, so that the run can be resumed from another folder.
 
     Raises:
         ConfigError: it looks like JSON and is none.
@@ -45,8 +47,13 @@ def verifier_of(text: str) -> Json:
         try:
             return json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError) as e:
-            raise ConfigError(f"--verifier is no JSON: {e}", hint='as in --verifier \'{"name": "regex", "pattern": "yes"}\'') from None
-    return absolute(text) if is_target(text) else text
+            raise ConfigError(
+                f"--verifier is no JSON: {e}", hint='as in --verifier \'{"name": "regex", "pattern": "yes"}\''
+            ) from None
+    name, colon, rest = text.partition(":")
+    if colon and ".py:" in rest:
+        return f"{name}:{absolute(rest)}"
+    return absolute(text)
 
 
 def _refuse(name: str) -> object:

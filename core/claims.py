@@ -59,9 +59,12 @@ class Claims:
 
     def has(self, position: str) -> bool:
         """Whether a position was used, or lies below one that is covered."""
-        if position in self.used:
-            return True
-        return bool(self.covered) and any(position == c or position.startswith(c + "/") for c in self.covered)
+        above = position
+        while above:
+            if above in self.covered:
+                return True
+            above = above.rpartition("/")[0]
+        return position in self.used
 
     def forget(self, prefix: str) -> None:
         """Free all positions below `prefix`: the node that used them runs again."""

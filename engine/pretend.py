@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ..core.errors import ConfigError, GenerationFailed
-from .load import load
+from ..core.target import load_target
 from .replies import Call, Replies, Reply
 from .scripted import ScriptedEngine
 
@@ -65,7 +65,7 @@ def scripted(
             raise ConfigError(f"{name} is {value}", hint="give a share from 0 to 1")
     own = replies != "pretend"
     return ScriptedEngine(
-        cast("Replies", load(replies)) if own else pretender(accuracy, failures),
+        cast("Replies", load_target(replies, what="set of replies")) if own else pretender(accuracy, failures),
         latency=latency,
         tokens_per_second=tokens_per_second,
         max_running=max_running,

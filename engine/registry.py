@@ -14,8 +14,8 @@ from typing import Any, cast
 from ..core.engine import Capabilities, Engine
 from ..core.errors import ConfigError
 from ..core.ids import Json, as_json
+from ..core.target import absolute, is_target, load_target
 from ..core.text import one_line
-from . import load
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def make_engine(name: str, model: str | None = None, args: Mapping[str, Any] | N
         ConfigError: an unknown engine, or an argument that it does not take, naming those that it does.
         EngineUnavailable: what the engine needs is not installed.
     """
-    factory = load.load(_target(name))
+    factory = load_target(_target(name), what="engine")
     if not callable(factory):
         raise ConfigError(
             f"the engine {name} is a {type(factory).__name__}", hint="name a class or function that makes an engine"
@@ -91,10 +91,10 @@ def make_engine(name: str, model: str | None = None, args: Mapping[str, Any] | N
 
 def recipe(name: str, model: str | None = None, args: Mapping[str, Any] | None = None) -> dict[str, Json]:
     """How to make an engine again, in another process and folder; stored with a run."""
-    texts = {key: load.absolute(v) if isinstance(v, str) else as_json(v) for key, v in (args or {}).items()}
+    texts = {key: absolute(v) if isinstance(v, str) else as_json(v) for key, v in (args or {}).items()}
     here = Path(model).expanduser() if model else None
     place = str(here.resolve()) if here and here.exists() else model
-    return {"engine": load.absolute(name), "model": place, "args": texts}
+    return {"engine": absolute(name), "model": place, "args": texts}
 
 
 def from_recipe(value: Mapping[str, Any]) -> Engine:
@@ -114,7 +114,7 @@ def from_recipe(value: Mapping[str, Any]) -> Engine:
 def _target(name: str) -> str:
     if name in ENGINES:
         return ENGINES[name].target
-    if not load.is_target(name):
+    if not is_target(name):
         known = "; ".join(f"{n} ({kind.description})" for n, kind in ENGINES.items())
         raise ConfigError(f"no engine is called {name!r}", hint=f"one of: {known}; or module:attribute, file.py:attribute")
     return name

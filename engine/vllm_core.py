@@ -96,6 +96,7 @@ class Core:
         except Exception as e:
             await self.dispose(engine)
             raise self._start_failure(e) from e
+        surroundings.note_shared_memory()
         self._describe(engine)
         return engine
 
@@ -107,7 +108,8 @@ class Core:
         multiprocessing.active_children()  # collects those that have ended
         await asyncio.sleep(0)  # vLLM closes its sockets in a callback
         with contextlib.suppress(Exception):
-            engine.engine_core.ctx.destroy(linger=0)
+            context = engine.engine_core.ctx
+            getattr(context, "_shadow_obj", context).destroy(linger=0)  # vLLM leaves it open
 
     def dead(self, engine: Any) -> bool:
         """Whether it has died."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Generator
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,6 +40,7 @@ class Surroundings:
         self._logging = self.folder / "logging.json"
         self._logging.write_text(json.dumps(_logging_config(self.log_file)))
         self._guardian = _start_guardian(self.folder)
+        self._shared: set[str] = set()
 
     def check_guardian(self) -> None:
         """Start the guardian again if somebody killed it."""
@@ -73,8 +76,20 @@ class Surroundings:
                     os.environ[name] = value
 
     def end_processes(self, grace: float = guardian.TERM_SECONDS) -> None:
-        """End what is left of the engine's processes."""
+        """End what is left of the engine's processes, and free the shared memory that they left."""
         guardian.end_processes(self.pids, grace)
+        for name in self._shared:
+            with contextlib.suppress(OSError):
+                memory = SharedMemory(name)
+                memory.close()
+                memory.unlink()
+        self._shared.clear()
+
+    def note_shared_memory(self) -> None:
+        """Remember the shared memory of the processes that run: one that is killed cannot free its own."""
+        for pid in guardian.enrolled(self.pids):
+            with contextlib.suppress(OSError):
+                self._shared |= set(re.findall(r" /dev/shm/(psm_\w+)$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE))
 
     def close(self) -> None:
         """End what is left, the guardian included."""

@@ -26,7 +26,7 @@ class State(TypedDict, total=False):
     """The text returned; None if there is none."""
     candidate_id: str | None
     """The candidate that the answer is; None if it is none's."""
-    selection: dict[str, Json]
+    selection: dict[str, Any]
     """Reason, confidence and details of the choice."""
 
 

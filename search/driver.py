@@ -82,7 +82,10 @@ class Search:
                 self._cancel(flight)
             if self.ending:
                 await asyncio.wait(self.ending)
-            return await self._decide(decided or selection, recorded=decided is not None)
+            found = await self._decide(decided or selection, recorded=decided is not None)
+            # Calls of cancelled candidates may be recorded and not be asked for again: that is no change of the code.
+            self.ctx.run.claims.cover(self.ctx.base)
+            return found
         finally:
             await self._abandon()
 

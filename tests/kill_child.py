@@ -75,7 +75,7 @@ def inner(eager: bool) -> Any:
         policy = Eager() if eager else BestOfN(6, stop_at_pass=False) if state["part"] else Majority(5)
         found = await run_search(runtime.context, policy, Solver(), make_verifier("numeric"))
         second = await run_search(runtime.context, Single(), Solver(), make_verifier("numeric"))
-        return {"found": [(found.candidate.id, found.candidate.text), (second.candidate.id, second.candidate.text)]}
+        return {"found": [(f.candidate.text, f.candidate.id) for f in (found, second) if f.candidate]}
 
     builder = StateGraph(Inner, context_schema=Context)
     builder.add_node("explore", explore)
@@ -101,8 +101,8 @@ def graph(shape: str) -> StateGraph:
         return {"found": [f for b in both for f in b["found"]]}
 
     async def choose(state: Outer, runtime: Runtime[Context]) -> Outer:
-        best = min(state["found"])
-        return {"answer": best[1], "candidate_id": best[0]}
+        text, name = max(state["found"])
+        return {"answer": text, "candidate_id": name}
 
     builder = StateGraph(Outer, context_schema=Context)
     for name, node in (("plan", plan), ("branch", branch), ("choose", choose)):

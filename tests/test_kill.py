@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from collections import Counter
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def check(trial: Trial, undisturbed: Trial) -> None:
         assert sorted(numbers) == list(range(1, len(numbers) + 1)), "I6: the facts of a run are numbered without gaps"
     assert trial.query("PRAGMA foreign_key_check") == [], "I7"
     assert trial.query("PRAGMA integrity_check") == [("ok",)], "I7"
-    with Store.open_reader(trial.url) as reader:
+    with closing(Store.open_reader(trial.url)) as reader:
         for (sha,) in trial.query("SELECT sha FROM blob"):
             reader.text(sha)
     assert trial.query("SELECT DISTINCT status FROM run") == [("done",)], "I9"

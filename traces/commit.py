@@ -38,7 +38,7 @@ class Group:
         weight: int = 0,
         strict: bool = False,
         work: Callable[[Transaction], Any] | None = None,
-        after: Callable[[Any], None] | None = None,
+        after: Callable[[Any], object] | None = None,
     ) -> None:
         self.state = state
         self.records = records
@@ -130,8 +130,8 @@ class Committer:
     def _attempt(self, groups: Sequence[Group]) -> None:
         if self._connection is None:
             raw = self._engine.raw_connection()
-            raw.detach()
             self._connection = raw.driver_connection
+            raw.detach()
         errors = self._encode(groups, set())
         cursor = self._connection.cursor()
         cursor.execute(self._statements.begin)

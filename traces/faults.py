@@ -6,7 +6,7 @@ or the storage is taken for a fault of the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -81,7 +81,7 @@ def _store_error(fault: Fault, code: str, hint: str, error: BaseException) -> St
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(engine: Engine) -> Generator[Connection]:
     """A connection to read from.
 
     Raises:

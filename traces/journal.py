@@ -78,15 +78,16 @@ class RunJournal:
         """Whether the node at a position is recorded as finished."""
         return storable(position) in self._recorded.steps_done
 
-    def unclaimed(self, step: str, claimed: set[str]) -> str | None:
-        """A finished call recorded within the node that `claimed` lacks, or None.
+    def unclaimed(self, step: str, used: Callable[[str], bool]) -> str | None:
+        """A finished call recorded within a step, or with an empty `step` within the run, that was not `used`; or None.
 
-        Calls within a recorded verdict, or within a search that is claimed and has its recorded choice, do not count:
-        nobody asks for them again.
+        Refused and cancelled calls do not count: whether they were made depends on what landed first.
         """
-        for position in self._recorded.call_steps.get(storable(step), ()):
-            if position not in claimed and not self._answered_whole(position, claimed):
-                return position
+        steps = self._recorded.call_steps
+        for positions in steps.values() if not step else [steps.get(storable(step), ())]:
+            for position in positions:
+                if not used(position) and self._recorded.state(position) in ("ok", "error"):
+                    return position
         return None
 
     async def write(self, *records: Record, wait: bool = True) -> None:
@@ -129,14 +130,6 @@ class RunJournal:
     async def usage(self) -> Usage:
         """What the run used: sums over its stored calls and verdicts."""
         return await self._measure(self.run_id)
-
-    def _answered_whole(self, position: str, claimed: set[str]) -> bool:
-        above = position
-        while "/" in above:
-            above = above.rpartition("/")[0]
-            if above in self._recorded.verdicts or (above in self._recorded.decisions and above in claimed):
-                return True
-        return False
 
     def _learn(self, ticket: Ticket) -> None:
         if ticket.error is None and not self._finished:

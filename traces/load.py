@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, select, union
 from ..core.completion import Completion, TokenCounts
 from ..core.errors import StoreError
 from ..core.policy import Selection
-from ..core.records import Decided, Intent, Judged, Outcome, Record, RecordedCall, StepEnd, Told
+from ..core.records import CallState, Decided, Intent, Judged, Outcome, Record, RecordedCall, StepEnd, Told
 from ..core.text import storable
 from ..core.verdict import Verdict
 from . import schema as s
@@ -49,6 +49,11 @@ class Recorded:
         made = self._recorded_call(found)
         self.calls[position] = made
         return made
+
+    def state(self, position: str) -> CallState | None:
+        """The state of the call at a position, without reading its texts."""
+        found = self.calls.get(position)
+        return found.state if found else None
 
     def learn(self, record: Record) -> None:
         """Take in a record that is durable."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Select, Table, func, select
+from sqlalchemy import Engine, Executable, Select, Table, func, select
 
 from ..core.budget import Budget
 from ..core.errors import ConfigError, StoreError
@@ -21,6 +22,9 @@ from .codec import unpack
 from .faults import reading
 from .usage import usages
 from .views import BatchRow, CallRow, CandidateRow, DecisionRow, RunRow, StepRow, TellRow, VerdictRow
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _HEX = set("0123456789abcdef")
 _SHORTEST = 4
@@ -180,25 +184,23 @@ class Reader:
             .group_by(r.batch_id)
             .subquery()
         )
+        runs, done = (func.coalesce(counts.c[name], 0).label(name) for name in ("runs", "done"))
         query = (
-            select(b.id, b.name, b.config, b.created_ns, func.coalesce(counts.c.runs, 0), func.coalesce(counts.c.done, 0))
+            select(b.id, b.name, b.config, b.created_ns, runs, done)
             .outerjoin_from(s.batch, counts, b.id == counts.c.batch_id)
             .order_by(b.id.desc())
         )
-        names = ("id", "name", "config", "created_ns", "runs", "done")
-        rows = (dict(zip(names, row.values(), strict=True)) for row in self._rows(query))
-        return [BatchRow(**{**row, "config": json.loads(row["config"])}) for row in rows]
+        return [BatchRow(**{**row, "config": json.loads(row["config"])}) for row in self._rows(query)]
 
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+    def _rows(self, query: Executable) -> list[dict[str, Any]]:
         with reading(self._engine) as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _fields(table: Table, view: type) -> Select[Any]:
+def _fields(table: Table, view: type[DataclassInstance]) -> Select[Any]:
     """Selects the columns that a view has."""
-    names: dict[str, Any] = view.__dataclass_fields__  # pyright: ignore[reportAttributeAccessIssue]
-    return select(*(table.c[name] for name in names if name in table.c))
+    return select(*(table.c[f.name] for f in fields(view) if f.name in table.c))
 
 
-def _of_run(table: Table, view: type, run: str) -> Select[Any]:
+def _of_run(table: Table, view: type[DataclassInstance], run: str) -> Select[Any]:
     return _fields(table, view).where(table.c.run_id == run).order_by(table.c.seq)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Executable, Table, bindparam, literal_column, null, select, update
+from sqlalchemy import ClauseElement, Column, ColumnElement, Dialect, Table, bindparam, literal_column, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.base import ColumnElement
 
 from . import schema as s
 
@@ -42,11 +41,11 @@ class Statements:
         insert = (postgresql.insert if self.postgres else sqlite.insert)(table).on_conflict_do_nothing()
         return str(insert.compile(dialect=self._dialect, column_keys=[c.name for c in table.columns]))
 
-    def _compile(self, statement: Executable) -> str:
+    def _compile(self, statement: ClauseElement) -> str:
         return str(statement.compile(dialect=self._dialect))
 
 
-def _set(table: Table, columns: str, *where: ColumnElement[bool], **fixed: ColumnElement[Any]) -> Executable:
+def _set(table: Table, columns: str, *where: ColumnElement[bool], **fixed: ColumnElement[Any]) -> ClauseElement:
     values: list[tuple[Column[Any], ColumnElement[Any]]] = [
         (table.c[name], bindparam(f"p_{name}", type_=table.c[name].type)) for name in columns.split()
     ]
@@ -54,7 +53,7 @@ def _set(table: Table, columns: str, *where: ColumnElement[bool], **fixed: Colum
     return update(table).ordered_values(*values).where(*where)
 
 
-def _statements() -> dict[str, Executable]:
+def _statements() -> dict[str, ClauseElement]:
     step, call, run = s.step, s.call, s.run
     step_id, call_id, run_id = (t.c.id == bindparam("p_id") for t in (step, call, run))
     held = run.c.lease_epoch == bindparam("p_held")

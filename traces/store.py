@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Engine
 
@@ -222,9 +221,8 @@ def _share(url: str, synchronous: Synchronous) -> _Shared:
             engine = write_engine(parsed, synchronous)
             try:
                 migrate(engine, parsed)
-            except BaseException:
+            finally:
                 engine.dispose()
-                raise
             shared = _open[url] = _Shared(os.getpid(), Writer(engine), read_engine(parsed))
         shared.users += 1
         return shared
@@ -238,10 +236,9 @@ def _unshare(url: str, shared: _Shared) -> None:
         if _open.get(url) is shared:
             del _open[url]
     if shared.pid == os.getpid():
-        try:
-            shared.writer.close()
-        finally:
-            shared.reads.dispose()
+        # The writer's connection closes last, since only one that may write can remove SQLite's log.
+        shared.reads.dispose()
+        shared.writer.close()
 
 
 def _unlock() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, case, cast, func, select
+from sqlalchemy import BigInteger, Connection, Executable, Row, case, cast, func, select
 
 from ..core.budget import Spend
 from ..core.runs import Usage
@@ -39,7 +39,7 @@ def spend(connection: Connection, run_id: str) -> Spend:
     )
 
 
-def _by_run(connection: Connection, query: Select[Any]) -> dict[str, tuple[int, ...]]:
+def _by_run(connection: Connection, query: Executable) -> dict[str, tuple[int, ...]]:
     rows: Sequence[Row[Any]] = connection.execute(query).all()
     return {row[0]: tuple(int(n or 0) for n in row[1:]) for row in rows}
 
@@ -61,7 +61,7 @@ def _usage(calls: Sequence[int], verdicts: Sequence[int], elapsed_ns: int) -> Us
     )
 
 
-def _calls(ids: Sequence[str]) -> Select[Any]:
+def _calls(ids: Sequence[str]) -> Executable:
     c = s.call.c
     verifiers = c.purpose == "verifier"
     return (
@@ -82,7 +82,7 @@ def _calls(ids: Sequence[str]) -> Select[Any]:
     )
 
 
-def _verdicts(ids: Sequence[str]) -> Select[Any]:
+def _verdicts(ids: Sequence[str]) -> Executable:
     v = s.verdict.c
     return (
         select(v.run_id, func.count(), _sum(case((v.outcome == "abstain", 1), else_=0)))

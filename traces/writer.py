@@ -18,6 +18,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine
@@ -101,7 +102,7 @@ class Writer:
             self._waiting.append((ticket, room))
         await room
 
-    async def do(self, work: Callable[[Transaction], Any], after: Callable[[Any], None] | None = None) -> Any:
+    async def do(self, work: Callable[[Transaction], Any], after: Callable[[Any], object] | None = None) -> Any:
         """Have a piece of work done in a transaction; its result, once that is durable."""
         ticket = Ticket(asyncio.get_running_loop(), work=work, after=after)
         await self.put(ticket)
@@ -238,10 +239,8 @@ class Writer:
 
 
 def _call(loop: Loop, function: Callable[[list[Any]], None], items: list[Any]) -> None:
-    try:
+    with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
         loop.call_soon_threadsafe(function, items)
-    except RuntimeError:
-        pass  # The loop is closed: nobody waits any more.
 
 
 def _acknowledge(tickets: list[Ticket]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..core.errors import ConfigError
+from ..core.ids import canonical_json
 from ..core.text import one_line
 from ..core.verdict import Verifier
 from .combine import AllOf, FirstOf, check_task
@@ -68,9 +71,14 @@ def make_verifier(spec: object) -> Verifier:
         ConfigError: an unknown name, a wrong argument, or something that is no verifier.
     """
     if isinstance(spec, str):
-        return _from_text(spec.strip())
+        return _named(spec.strip(), os.getcwd())
     if isinstance(spec, Mapping):
-        return _from_object(cast("Mapping[str, Any]", spec))
+        described = cast("Mapping[str, Any]", spec)
+        try:
+            text = canonical_json(described)
+        except (TypeError, ValueError, RecursionError):
+            return _from_object(described)
+        return _named(text, os.getcwd())
     if isinstance(spec, type):
         return _from_class(cast("type[object]", spec))
     if isinstance(spec, Verifier):
@@ -80,7 +88,9 @@ def make_verifier(spec: object) -> Verifier:
     raise ConfigError(f"a {type(spec).__name__} is no verifier", hint='a name, such as "exact", or {"name": "exact"}')
 
 
-def _from_text(text: str) -> Verifier:
+@functools.lru_cache(maxsize=512)
+def _named(text: str, folder: str) -> Verifier:
+    """Verifiers keep no state, so one serves all tasks that describe the same; `folder` is what paths are relative to."""
     if text.startswith("{"):
         try:
             value = json.loads(text)

@@ -1,0 +1,83 @@
+"""What a candidate costs beside the model: intent, result, candidate and verdict each durable, an engine of zero latency.
+
+One search of 256 or 64 candidates at once, against a bare writer of the very same rows, and against LangGraph's `Send`
+with its SQLite saver. The three take turns, on fresh databases, so that a slow moment of the machine hits all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from ..core.ids import Json
+from . import bare, langgraph_send
+from .report import Measure, Section, say
+from .workload import reply, search_graph, task
+
+WIDTHS = (256, 64)
+REPETITIONS = 9
+BARE_BAR, SEND_BAR = 2.0, 0.2
+
+
+def run(repetitions: int = REPETITIONS) -> Section:
+    """Measure both widths."""
+    measures: list[Measure] = []
+    details: dict[str, Json] = {"repetitions": repetitions, "engine": "scripted, zero latency", "store": "SQLite, synchronous=FULL"}
+    for wide in WIDTHS:
+        say(f"overhead: {wide} candidates at once, {repetitions} repetitions")
+        ours, writer, send, rows = asyncio.run(_alternate(wide, repetitions))
+        details[f"{wide} wide"] = {
+            "rows_per_candidate": rows,
+            "burnish_us": _micro(ours),
+            "bare_writer_us": _micro(writer),
+            "langgraph_send_us": _micro(send),
+        }
+        measures += [
+            Measure(name=f"candidate, {wide} wide", values=_micro(ours), unit="us"),
+            Measure(name="  against a bare writer of its rows", values=_ratios(ours, writer), bar=BARE_BAR),
+            Measure(name="  against LangGraph Send and its saver", values=_ratios(ours, send), bar=SEND_BAR),
+        ]
+    return Section(name="overhead", measures=measures, details=details)
+
+
+async def _alternate(wide: int, repetitions: int) -> tuple[list[float], list[float], list[float], float]:
+    """Seconds a candidate for burnish, the bare writer and LangGraph, and how many rows a candidate writes."""
+    ours: list[float] = []
+    writer: list[float] = []
+    send: list[float] = []
+    rows = 0.0
+    for repetition in range(repetitions + 1):
+        with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
+            run_id, seconds = await search(Path(folder) / "ours.db", wide)
+            recording = bare.read(Path(folder) / "ours.db", run_id)
+            bare_seconds = await bare.write(Path(folder) / "bare.db", recording, wide)
+            send_seconds = await langgraph_send.run(Path(folder) / "send.db", wide)
+        if repetition == 0:  # the first warms imports and caches
+            continue
+        rows = recording.rows / wide
+        ours.append(seconds / wide)
+        writer.append(bare_seconds / wide)
+        send.append(send_seconds / wide)
+    return ours, writer, send, rows
+
+
+async def search(path: Path, wide: int) -> tuple[str, float]:
+    """One search of `wide` candidates, all at once; the run's id and the seconds it took."""
+    from ..engine.scripted import ScriptedEngine
+    from ..session import Session
+
+    async with Session(ScriptedEngine(reply), store=f"sqlite:///{path}", calls=wide) as session:
+        graph = search_graph(wide)
+        began = time.perf_counter()
+        result = await session.run(graph, task())
+        return result.run_id, time.perf_counter() - began
+
+
+def _micro(seconds: list[float]) -> list[float]:
+    return [round(s * 1e6, 1) for s in seconds]
+
+
+def _ratios(ours: list[float], theirs: list[float]) -> list[float]:
+    return [round(a / b, 3) for a, b in zip(ours, theirs, strict=True)]
