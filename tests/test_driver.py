@@ -218,7 +218,9 @@ def boom():
     raise RuntimeError("the verifier is broken")
 
 
-@pytest.mark.parametrize("does", [boom, lambda: "rubbish", lambda: float("nan"), lambda: 7, lambda: Verdict(outcome="fail", score=2)])
+@pytest.mark.parametrize(
+    "does", [boom, lambda: "rubbish", lambda: float("nan"), lambda: 7, lambda: Verdict(outcome="fail", score=2)]
+)
 async def test_a_verifier_that_cannot_judge_abstains(tmp_path, does):
     async with session(tmp_path, "x") as s:
         result = await s.run(searching(BestOfN(3), Strange(does)), "?")

@@ -137,7 +137,9 @@ def check(trial: Trial, undisturbed: Trial) -> None:
     asked = trial.query("SELECT count(*) FROM call WHERE kind = 'generate' AND state <> 'refused'")[0][0]
     assert asked <= sent <= asked + 64 * trial.kills, "I3: what was sent is what is recorded plus what was in flight"
     for run_id in trial.ids():
-        spent = trial.query("SELECT sum(calls), sum(output_tokens) FROM budget_entry WHERE run_id = ? AND kind = 'settle'", run_id)
+        spent = trial.query(
+            "SELECT sum(calls), sum(output_tokens) FROM budget_entry WHERE run_id = ? AND kind = 'settle'", run_id
+        )
         used = trial.query(
             "SELECT count(*), sum(completion_tokens) FROM call WHERE run_id = ? AND kind = 'generate' AND state IN ('ok', 'error', 'cancelled')",
             run_id,

@@ -6,7 +6,6 @@ import asyncio
 import random
 
 import pytest
-
 from burnish.core.completion import Completion
 from burnish.core.engine import Capabilities, Engine
 from burnish.core.errors import ConfigError, EngineUnavailable, GenerationFailed

@@ -26,6 +26,7 @@ class Ward:
     def __init__(self, **options: float) -> None:
         self.built: list[Mortal] = []
         self.disposed: list[Mortal] = []
+        self.removed = asyncio.Event()
         self.build_failures = 0
         self.batches: list[list[str]] = []
         self.supervisor: Supervisor[Mortal] = Supervisor(
@@ -49,6 +50,7 @@ class Ward:
 
     async def dispose(self, engine: Mortal) -> None:
         self.disposed.append(engine)
+        self.removed.set()
 
     async def ask(self, name: str, *, kills: bool = False, stop: Stop | None = None, lasts: float = 0.02) -> str:
         async def work(engine: Mortal) -> str:
@@ -111,8 +113,7 @@ async def test_suspects_run_apart_from_new_calls() -> None:
     ward = Ward()
     await ward.supervisor.start()
     calls = [asyncio.create_task(ward.ask(f"old{i}", kills=i == 0)) for i in range(4)]
-    while not ward.disposed:
-        await asyncio.sleep(0.001)
+    await ward.removed.wait()
     calls.append(asyncio.create_task(ward.ask("new")))
     await asyncio.gather(*calls, return_exceptions=True)
     assert ward.batches[0] == ["old0", "old1", "old2", "old3"]
@@ -137,8 +138,7 @@ async def test_an_idle_death_is_noticed() -> None:
     ward = Ward()
     await ward.supervisor.start()
     ward.built[0].kill()
-    while ward.supervisor.restarts == 0:
-        await asyncio.sleep(0.005)
+    await ward.removed.wait()
     assert await ward.ask("after") == "after"
     await ward.supervisor.close()
 
@@ -204,8 +204,7 @@ async def test_a_stop_ends_the_wait_for_a_restart() -> None:
     ward.built[0].kill()
     stop = Stop()
     waiting = asyncio.create_task(ward.ask("waiting", stop=stop))
-    while not ward.disposed:
-        await asyncio.sleep(0.001)
+    await ward.removed.wait()
     stop.request()
     with pytest.raises(Cancelled):
         await waiting
