@@ -174,7 +174,7 @@ def _rows(
     return Rows(
         intent=[*_blobs(blobs, call["request_sha"], call["prompt_sha"]), _insert("call", intent)],
         result=[*_blobs(blobs, *(call[n] for n in ("text_sha", "reasoning_sha", "tokens_sha", "detail_sha"))), update],
-        candidate=[_insert("candidate", candidate)],
+        candidate=[*_blobs(blobs, candidate["answer_sha"], candidate["text_sha"]), _insert("candidate", candidate)],
         verdict=[*_blobs(blobs, verdict["feedback_sha"], verdict["evidence_sha"]), _insert("verdict", verdict)],
         tell=[_insert("tell", tells[told])],
     )

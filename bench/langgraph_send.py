@@ -7,6 +7,10 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+
 from .workload import answer
 
 
@@ -17,6 +21,11 @@ class State(TypedDict, total=False):
     number: int
     candidates: Annotated[list[dict[str, Any]], operator.add]
     best: str
+
+
+def fan_out(state: State) -> list[Send]:
+    """One task for each candidate."""
+    return [Send("propose", {"number": i}) for i in range(state.get("wide", 0))]
 
 
 async def propose(state: State) -> State:
@@ -34,13 +43,6 @@ async def select(state: State) -> State:
 
 async def run(path: Path, wide: int) -> float:
     """Make `wide` candidates; the seconds that it took, the opening of the database left out."""
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-    from langgraph.graph import END, START, StateGraph
-    from langgraph.types import Send
-
-    def fan_out(state: State) -> list[Send]:
-        return [Send("propose", {"number": i}) for i in range(state.get("wide", 0))]
-
     builder: Any = StateGraph(State)
     builder.add_node("propose", propose)
     builder.add_node("select", select)

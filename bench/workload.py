@@ -59,4 +59,4 @@ def search_graph(n: int, *, width: int | None = None, max_tokens: int = ANSWER_T
     from ..search.policies import BestOfN
 
     solver = Solver(sampling=Sampling(max_tokens=max_tokens))
-    return one_node("best_of_n", search_node(BestOfN(n, stop_at_pass=False), solver, Quick(), extract="last_number", width=width))
+    return one_node("best_of_n", search_node(BestOfN(n, stop_at_pass=False), solver, Quick(), width=width))

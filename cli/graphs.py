@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..core.ids import Json, as_json
+from . import completion
 from .groups import ListByDefault
 from .options import AsJson
 from .output import emit, paint, quiet_stdout, show, show_table
@@ -38,7 +39,12 @@ def list_graphs(as_json: AsJson = False) -> int:
 
 @app.command("show")
 def show_graph(
-    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.")],
+    graph: Annotated[
+        str,
+        typer.Argument(
+            metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.", autocompletion=completion.graphs
+        ),
+    ],
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", envvar="BURNISH_SET", metavar="KEY=VALUE", help="Setting of the graph; repeatable."),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +45,18 @@ def _no_color(wanted: bool) -> None:
         os.environ["NO_COLOR"] = "1"
 
 
+def _mount() -> None:
+    """Add the commands that tend the engine: each module has a `register(app)` or an `app` of its own."""
+    for name in ("engine", "models", "doctor"):
+        if find_spec(f".{name}", __package__) is None:
+            continue
+        module = import_module(f".{name}", __package__)
+        if hasattr(module, "register"):
+            module.register(app)
+        else:
+            app.add_typer(module.app, name=name)
+
+
 @app.callback()
 def root(
     version: Annotated[
@@ -60,6 +74,7 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.add_typer(runs.app, name="runs")
 app.add_typer(graphs.app, name="graphs")
+_mount()
 
 
 def main() -> None:

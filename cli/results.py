@@ -12,7 +12,7 @@ from ..core.runs import Usage
 from ..core.text import one_line
 from ..core.verdict import Verdict
 from .errors import BUDGET, FAILURE, OK, UNVERIFIED
-from .output import number, short, show_table
+from .output import count, number, short, show_table
 
 _SHOWN = 100
 """Most rows of the table of a batch."""
@@ -83,11 +83,11 @@ def verdict_json(verdict: Verdict) -> dict[str, Json]:
 
 def usage_lines(usage: Usage) -> list[str]:
     """What was used, the verifiers' part on a line of its own."""
-    calls = f"{usage.calls:,} calls" + (f" ({usage.failed_calls:,} failed)" if usage.failed_calls else "")
+    calls = count(usage.calls, "call") + (f" ({usage.failed_calls:,} failed)" if usage.failed_calls else "")
     cached = f", {usage.cached_tokens / usage.prompt_tokens:.0%} cached" if usage.prompt_tokens else ""
     tokens = f"{usage.prompt_tokens:,} prompt tokens{cached}, {usage.output_tokens:,} generated"
     money = f", ${usage.usd:.4f}" if usage.usd else ""
-    judging = f"{usage.verdicts:,} verdicts, {usage.abstentions:,} abstained"
+    judging = f"{count(usage.verdicts, 'verdict')}, {usage.abstentions:,} abstained"
     own = f", {usage.verifier_calls:,} of the calls, {usage.verifier_tokens:,} tokens" if usage.verifier_calls else ""
     return [f"usage: {calls}, {tokens}, {usage.seconds:.1f} s{money}", f"verifier: {judging}{own}"]
 
@@ -129,8 +129,8 @@ class Totals:
 
     def lines(self) -> list[str]:
         """In words."""
-        ends = ", ".join(f"{count:,} {name}" for name, count in self.words.most_common()) or "no run ended"
-        lines = [f"{sum(self.words.values()):,} runs: {ends}"]
+        ends = ", ".join(f"{n:,} {name}" for name, n in self.words.most_common()) or "no run ended"
+        lines = [f"{count(sum(self.words.values()), 'run')}: {ends}"]
         if self.graded:
             lines.append(f"grade: {self.right:,} of {self.graded:,} right ({self.right / self.graded:.1%})")
         return [*lines, *usage_lines(self.usage)]

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ..core.errors import BurnishError, ConfigError
+from ..core.errors import BurnishError, ConfigError, Fenced
 from ..core.ids import Json, canonical_json
 from ..core.result import Result
 from ..core.target import is_target
 from .engines import chosen_engine
 from .lookup import batch_id, is_running, reader
-from .output import quiet_stdout, say, short
+from .output import count, quiet_stdout, say, short
 from .project import load_project
 from .running import Batch, one, opened, show_one
 from .signals import Signals, drive
@@ -81,12 +81,15 @@ def _found(wanted: Wanted) -> tuple[list[RunSpec], str | None]:
             row = found.run(wanted.run)
             if row.status == "done":
                 raise ConfigError(f"the run {short(row.id)} is done", hint=f"look at it: burnish runs show {short(row.id)}")
+            if is_running(row):
+                raise Fenced(f"the run {short(row.id)} is running in another process", hint="wait for it, or stop that process")
             return [found.spec(row.id)], None
         batch = batch_id(found, wanted.batch) if wanted.batch is not None else None
         ids = found.unfinished(batch)
-        free = [run_id for run_id in ids if not is_running(found.run(run_id))]
+        busy = {run.id for run in found.runs(status="running", limit=len(ids) + 1) if is_running(run)}
+        free = [run_id for run_id in ids if run_id not in busy]
         if len(free) < len(ids):
-            say(f"{len(ids) - len(free):,} runs are running in other processes and are left alone")
+            say(f"left alone, as other processes run them: {count(len(ids) - len(free), 'run')}")
         return [found.spec(run_id) for run_id in free], batch
 
 
@@ -106,7 +109,7 @@ def _grouped(specs: list[RunSpec], wanted: Wanted) -> list[Group]:
         return [Group({"default": made.engine}, {"default": made.recipe}, specs)]
     groups: dict[str, Group] = {}
     for spec in specs:
-        recipes = {role: _recipe(spec, role, stored) for role, stored in spec.engines.items()}
+        recipes = {role: _recipe(spec, role, stored) for role, stored in (spec.engines or {"default": None}).items()}
         key = canonical_json(recipes)
         if key not in groups:
             # Roles that had one engine get one engine again.
@@ -154,9 +157,10 @@ async def _several(groups: list[Group], wanted: Wanted, batch: str | None, signa
     ended = Batch(id=batch)
     for group in groups:
         if signals.requested:
-            break
+            ended.not_begun += len(group.specs)
+            continue
         async with opened(_session(group, wanted), signals, _name(group)) as session:
-            say(f"batch {batch}" if batch else f"{len(group.specs):,} runs")
+            say(f"batch {batch}" if batch else count(len(group.specs), "run"))
             await ended.collect(_resumed(session, group, wanted), len(group.specs), signals)
         signals.session = None
     return ended

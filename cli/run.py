@@ -11,6 +11,7 @@ from ..core.budget import Budget
 from ..core.ids import Json
 from ..core.result import Result
 from ..core.task import Task
+from . import completion
 from .engines import Made, chosen_engine
 from .options import AsJson, Concurrency, Engine, EngineArg, Model, Store
 from .output import quiet_stdout, say
@@ -46,7 +47,12 @@ class Order:
 
 
 def run(
-    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.")],
+    graph: Annotated[
+        str,
+        typer.Argument(
+            metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.", autocompletion=completion.graphs
+        ),
+    ],
     prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="The task, where no file is given.")] = None,
     tasks: Annotated[
         str | None,

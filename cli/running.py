@@ -71,9 +71,12 @@ class Batch:
     """The batch's id; None if the runs belong to none, or to several."""
     results: list[Result] = field(default_factory=list[Result])
     interrupted: bool = False
+    not_begun: int = 0
+    """Runs that an interruption kept from beginning."""
 
     async def collect(self, results: AsyncIterator[Result], total: int, signals: Signals) -> None:
         """Take results as they come. If the storage fails, say how to go on."""
+        before = len(self.results)
         with Progress(total) as progress:
             try:
                 async with aclosing(cast("AsyncGenerator[Result]", results)) as stream:
@@ -81,10 +84,12 @@ class Batch:
                         self.results.append(result)
                         progress.advance(result)
             except BurnishError as e:
-                if self.results and not e.hint:
-                    e.hint = self._go_on()
+                if not e.hint:
+                    e.hint = f"go on with it: {self._go_on()}"
                 raise
-        self.interrupted = signals.requested
+        if signals.requested:
+            self.interrupted = True
+            self.not_begun += total - (len(self.results) - before)
 
     def sort(self, task_ids: list[str]) -> None:
         """Put the results into the order of the tasks."""
@@ -102,6 +107,8 @@ class Batch:
             left = show_results(self.results)
             for line in (*totals.lines(), *([f"{left:,} more: {self._list()}"] if left else [])):
                 say(line)
+            if self.not_begun:
+                say(f"{self.not_begun:,} not begun")
         failed = any(word(r) in ("failed", "interrupted") for r in self.results)
         if (failed or self.interrupted) and not as_json:
             say(f"go on with it: {self._go_on()}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from . import completion
 from .groups import ListByDefault
 from .lookup import batch_id, ended, graph_label, is_running, moment, reader
 from .options import AsJson, Concurrency, Store
@@ -15,7 +16,12 @@ from .results import COLOURS
 
 app = typer.Typer(cls=ListByDefault, help="Stored runs: list, show, tree, resume.", rich_markup_mode=None)
 
-RunId = Annotated[str, typer.Argument(metavar="ID", help="A run, by some digits from the beginning or end of its id.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="A run, by some digits from the beginning or end of its id.", autocompletion=completion.runs
+    ),
+]
 Content = Annotated[bool, typer.Option("--content", help="Whole texts, not only their beginnings.")]
 Status = Literal["queued", "running", "done", "failed", "interrupted"]
 
@@ -59,7 +65,7 @@ def list_runs(
         )
     show_table(["RUN", "CREATED", "ENDED", "SCORE", "GRAPH", "TASK", "ANSWER"], lines, COLOURS)
     if more:
-        say(f"more: burnish runs list --before {short(rows[-1].id)}")
+        say(f"there are more; the next ones: --before {short(rows[-1].id)}")
     return 0
 
 
@@ -101,7 +107,9 @@ def tree(run: RunId, store: Store = None, as_json: AsJson = False) -> int:
 
 @app.command("resume")
 def resume(
-    run: Annotated[str | None, typer.Argument(metavar="[ID]", help="The run to go on with.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="The run to go on with.", autocompletion=completion.runs)
+    ] = None,
     batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="All unfinished runs of a batch.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All unfinished runs of the store.")] = False,
     graph: Annotated[

@@ -91,6 +91,13 @@ class GenerationFailed(BurnishError):
 
     default_code = "generation"
 
+    def __init__(
+        self, message: str, *, hint: str = "", code: str | None = None, retryable: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, retryable=retryable)
+        self.retry_after = retry_after
+        """Seconds that the server asks to wait before the next attempt; None if it does not say."""
+
 
 class VerifierFailed(BurnishError):
     """A verifier could not judge. It becomes an abstention with this error's code as its reason."""

@@ -90,7 +90,7 @@ class Selection:
     id: str | None
     """Expansion id; None if there is no candidate to return."""
     reason: str
-    """Machine-readable: `passed`, `best_score`, `plurality`, `unverified`, `no_candidate`, ..."""
+    """Machine-readable: `passed`, `best_score`, `all_failed`, `plurality`, `unverified`, `no_candidate`, ..."""
     confidence: float | None = None
     """The policy's own measure in [0, 1], such as the share of votes; None if it has none."""
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])

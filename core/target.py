@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from .errors import ConfigError
+from .ids import text_hash
 
 
 def is_target(text: str) -> bool:
@@ -60,7 +61,8 @@ def _from_file(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise ConfigError(f"there is no file {path}", hint="check the path")
-    name = f"_burnish_target_{path.stem}_{abs(hash(str(path))):x}"
+    # The same name in every process, so that its objects can be pickled across a spawn.
+    name = f"_burnish_target_{path.stem}_{text_hash(str(path))[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -55,7 +55,9 @@ class Task:
             out["id"] = self.id
         if self.messages:
             out["messages"] = [m.to_json() for m in self.messages]
-        for name in ("reference", "context", "verifier", "grader", "extract", "sampling", "metadata"):
+        if self.reference is not None:
+            out["reference"] = self.reference
+        for name in ("context", "verifier", "grader", "extract", "sampling", "metadata"):
             value = getattr(self, name)
             if value not in (None, "", {}):
                 out[name] = value

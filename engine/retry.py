@@ -123,5 +123,5 @@ class Retrying(Layer):
 
 def _asked_for(error: BaseException | None) -> float:
     """Seconds that a failure asks to be left alone for (its `retry_after`); 0 if it does not say."""
-    value = getattr(error, "retry_after", None)
+    value = error.retry_after if isinstance(error, GenerationFailed) else None
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 0.0

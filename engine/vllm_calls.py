@@ -14,7 +14,7 @@ from ..core.errors import BurnishError, GenerationFailed
 from ..core.stop import Stop, void
 from ..core.text import one_line
 from .supervisor import EngineDied
-from .vllm_sampling import Collected, scoring_params
+from .vllm_sampling import Collected, refusal, scoring_params
 
 ABORT_AGAIN_S = 0.05
 """vLLM ignores the abort of a request that it is only just taking in, so it is asked until the request has ended."""
@@ -82,11 +82,10 @@ def _failure(engine: Any, error: Exception) -> Exception:
         return EngineDied()
     cause = error.__cause__ if type(error).__name__ == "EngineGenerateError" and error.__cause__ else error
     bad = isinstance(cause, ValueError) or any(c.__name__ == "VLLMClientError" for c in type(cause).__mro__)
-    return GenerationFailed(
-        f"vLLM {'refuses' if bad else 'failed'} the call: {one_line(str(cause) or type(cause).__name__, 300)}",
-        code="bad_request" if bad else "engine_error",
-        retryable=not bad,
-    )
+    if bad:
+        return refusal(cause)
+    why = one_line(str(cause) or type(cause).__name__, 300)
+    return GenerationFailed(f"vLLM failed the call: {why}", code="engine_error", retryable=True)
 
 
 async def _abort(engine: Any, request: str) -> None:

@@ -102,6 +102,8 @@ class Core:
 
     async def dispose(self, engine: Any) -> None:
         """Remove an `AsyncLLM` with all its processes."""
+        if engine.output_handler is not None:
+            engine.output_handler.cancel()  # it would log the end of the processes as an error
         await asyncio.to_thread(self._around().end_processes, CPU_GRACE_S if self._cpu else GPU_GRACE_S)
         with contextlib.suppress(Exception):
             await asyncio.to_thread(engine.shutdown)

@@ -10,6 +10,7 @@ from typing import Any
 from ..core.completion import Completion, FinishReason, TokenCounts
 from ..core.errors import GenerationFailed
 from ..core.sampling import Sampling
+from ..core.text import one_line
 from .vllm_reasoning import Marks, split
 
 FINISH: Mapping[str | None, FinishReason] = {
@@ -21,8 +22,25 @@ FINISH: Mapping[str | None, FinishReason] = {
 
 
 def sampling_params(sampling: Sampling, *, room: int, stream: bool, keep_marks: bool) -> Any:
-    """VLLM's `SamplingParams`, with `max_tokens` cut to the room that the context leaves."""
+    """VLLM's `SamplingParams`, with `max_tokens` cut to the room that the context leaves.
+
+    Raises:
+        GenerationFailed: vLLM does not take them.
+    """
     vllm = import_module("vllm.sampling_params")
+    try:
+        return _sampling_params(vllm, sampling, room, stream, keep_marks)
+    except Exception as e:
+        raise refusal(e) from e
+
+
+def refusal(error: BaseException) -> GenerationFailed:
+    """The failure of a call that vLLM will not take."""
+    why = one_line(str(error) or type(error).__name__, 300)
+    return GenerationFailed(f"vLLM refuses the call: {why}", code="bad_request", hint="change the sampling settings")
+
+
+def _sampling_params(vllm: Any, sampling: Sampling, room: int, stream: bool, keep_marks: bool) -> Any:
     kind = vllm.RequestOutputKind
     return vllm.SamplingParams(
         max_tokens=min(sampling.max_tokens, room),
@@ -54,7 +72,8 @@ def scoring_params() -> Any:
 def _constraint(vllm: Any, sampling: Sampling) -> Any:
     make = vllm.StructuredOutputsParams
     if sampling.json_schema is not None:
-        return make(json=dict(sampling.json_schema))
+        # Else a small model may fill up with white space.
+        return make(json=dict(sampling.json_schema), disable_any_whitespace=True)
     if sampling.regex is not None:
         return make(regex=sampling.regex)
     if sampling.choice is not None:

@@ -1,10 +1,14 @@
 """An agent with two tools. What a tool does is an effect: on resume its recorded value is used, it is not called again.
 
-    burnish run examples/tools.py:graph "How old is the oldest tree in the garden, in days?" --engine scripted
+    burnish run examples/tools.py:graph "How old is the oldest tree in the garden, in days?" \\
+        --engine scripted --engine-arg replies=examples/tools.py:script
+
+`script` plays the model, so that the example runs anywhere; leave the engine's arguments away to ask a real one.
 """
 
 import ast
 import operator
+import re
 from typing import TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -52,6 +56,15 @@ async def compute(expression: str) -> str:
 
 
 TOOLS = {"lookup": lookup, "compute": compute}
+
+
+def script(call) -> str:
+    """What a good model would say at each turn."""
+    said = call.text
+    if "how old" in said.lower():
+        return "lookup: oldest tree"
+    years = re.search(r"(\d+) years", said)
+    return f"compute: {years[1]} * 365" if years else f"answer: about {said} days"
 
 
 def graph(turns: int = 6) -> StateGraph:

@@ -51,7 +51,9 @@ def graph(rounds: int = 2) -> StateGraph:
 
     async def revise(state: State, runtime: Runtime[Context]) -> State:
         ctx, old = runtime.context, state["candidate"]
-        text = f"{ctx.task.prompt}\n\nAn earlier answer was:\n{old.text}\n\nIt was criticised:\n{state['feedback']}\n\nAnswer again."
+        text = (
+            f"{ctx.task.prompt}\n\nAn earlier answer was:\n{old.text}\n\nIt was criticised:\n{state['feedback']}\n\nAnswer again."
+        )
         completion = await ctx.generate(Prompt.of(text), solver.settings(ctx))
         return {"candidate": await ctx.add(completion, kind="refine", parents=[old]), "round": state["round"] + 1}
 

@@ -75,7 +75,7 @@ def build_graph(graph: object, settings: Mapping[str, Json] | None = None) -> Gr
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(BUILTIN)}, module:attribute or file.py:attribute"
             raise ConfigError(f"there is no graph {graph!r}", hint=hint)
         return _compiled(load_target(graph, what="graph"), settings)
-    return _compiled(cast("object", graph), settings)
+    return _compiled(graph, settings)
 
 
 def _compiled(graph: object, settings: Mapping[str, Json]) -> Graph:
@@ -97,7 +97,7 @@ def _compiled(graph: object, settings: Mapping[str, Json]) -> Graph:
     made = _call(cast("Callable[..., Any]", graph), settings)
     if callable(made) and not isinstance(made, StateGraph | Pregel):
         raise ConfigError(f"{graph!r} returned a {type(made).__name__}", hint="return a StateGraph or a compiled graph")
-    return _compiled(made, {})
+    return _compiled(cast("object", made), {})
 
 
 def _call(make: Callable[..., Any], settings: Mapping[str, Json]) -> object:

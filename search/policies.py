@@ -96,7 +96,7 @@ class BestOfN(_Sampler):
         if not state.alive:
             return Selection(id=None, reason="no_candidate")
         best = max(state.alive, key=lambda r: rank(r.outcome, r.score))
-        reason = "passed" if best.outcome == "pass" else "best_score" if best.score else "unverified"
+        reason = {"pass": "passed", "fail": "best_score" if best.score else "all_failed", "abstain": "unverified"}[best.outcome]
         return Selection(
             id=best.id, reason=reason, details={"candidates": len(state.alive), "failed": len(state.results) - len(state.alive)}
         )

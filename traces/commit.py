@@ -32,10 +32,10 @@ class Group:
 
     def __init__(
         self,
-        *,
         state: RunState | None = None,
         records: Sequence[Record] = (),
         weight: int = 0,
+        *,
         strict: bool = False,
         work: Callable[[Transaction], Any] | None = None,
         after: Callable[[Any], object] | None = None,

@@ -17,6 +17,8 @@ Synchronous = Literal["full", "normal"]
 DEFAULT_URL = "sqlite:///burnish.db"
 BUSY_MS = 10_000
 """How long SQLite itself waits for a lock."""
+_SMALLEST = 512
+"""Bytes of the smallest database of SQLite that is not empty."""
 
 _EXAMPLES = "sqlite:///burnish.db or postgresql+psycopg://user@host/database"
 
@@ -56,13 +58,18 @@ def create_file(path: Path) -> None:
     """Make an empty database file that only its owner can read, if there is none.
 
     Raises:
-        StoreError: the folder is missing or not writable.
+        StoreError: the folder is missing or not writable, or there is a file that is none of SQLite's.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
+        file = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+        size = os.fstat(file).st_size
+        os.close(file)
     except OSError as e:
         hint = "make the folder, or give another place with --store" if not path.parent.is_dir() else "is it writable?"
         raise StoreError(f"the database {path} cannot be opened: {e.strerror}", hint=hint, code="cannot_open") from None
+    if 0 < size < _SMALLEST:
+        # SQLite would take it for an empty one and write over it.
+        raise StoreError(f"{path} is not a database", hint="give another file with --store", code="not_a_database")
 
 
 def write_engine(url: URL, synchronous: Synchronous = "full") -> Engine:
@@ -107,7 +114,8 @@ def read_engine(url: URL) -> Engine:
         return engine
     # Where neither the file nor its folder can be written SQLite cannot make the shared memory that WAL needs.
     # Without a WAL there is nothing to share.
-    frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    writable = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    frozen = not writable and not Path(f"{path}-wal").exists()
     mode = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if frozen else {})
     engine = _engine(url.set(database=f"file:{_quoted(path)}", query=mode))
 

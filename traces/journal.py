@@ -103,14 +103,15 @@ class RunJournal:
             raise StoreError(f"the run {self.run_id} is finished", hint="acquire it again", code="finished")
         ticket = Ticket(
             asyncio.get_running_loop(),
-            learn=self._learn,
             state=self._state,
             records=records,
             weight=weight(records),
-            strict=not wait,
+            wait=wait,
+            learn=self._learn,
         )
-        await self._writer.put(ticket)
-        if wait:
+        if not self._writer.put_now(ticket):
+            await self._writer.put(ticket)
+        if ticket.future:
             await ticket.future
 
     async def finish(self, end: RunEnd, elapsed: float) -> None:

@@ -6,7 +6,7 @@ Texts stay compressed until somebody asks for the call that they belong to.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, union
@@ -40,6 +40,14 @@ class Recorded:
         self._open: dict[str, str] = {}
         """Steps of the calls that have no result, by the calls' positions."""
         self._blobs: dict[str, Packed] = {}
+        self._learners: dict[type, Callable[[Any], None]] = {
+            Intent: self._learn_intent,
+            Outcome: self._learn_outcome,
+            Judged: self._learn_verdict,
+            Decided: self._learn_decision,
+            Told: self._learn_tell,
+            StepEnd: self._learn_step_end,
+        }
 
     def call(self, position: str) -> RecordedCall | None:
         """The call at a position."""
@@ -57,26 +65,15 @@ class Recorded:
 
     def learn(self, record: Record) -> None:
         """Take in a record that is durable."""
-        match record:
-            case Intent():
-                position = storable(record.position)
-                if position not in self.calls:
-                    self.calls[position] = RecordedCall(request_hash=record.request_hash, state="intent")
-                    self._open[position] = storable(record.step)
-            case Outcome():
-                self._learn_outcome(record)
-            case Judged():
-                self.verdicts.setdefault(storable(record.position), record.verdict)
-            case Decided():
-                self.decisions.setdefault(storable(record.position), record.selection)
-            case Told():
-                told = self.tells.setdefault(storable(record.scope), [])
-                if record.number == len(told):
-                    told.append(record.id)
-            case StepEnd(status="done"):
-                self.steps_done.add(storable(record.position))
-            case _:
-                pass
+        take_in = self._learners.get(type(record))
+        if take_in:
+            take_in(record)
+
+    def _learn_intent(self, record: Intent) -> None:
+        position = storable(record.position)
+        if position not in self.calls:
+            self.calls[position] = RecordedCall(request_hash=record.request_hash, state="intent")
+            self._open[position] = storable(record.step)
 
     def _learn_outcome(self, record: Outcome) -> None:
         position = storable(record.position)
@@ -92,6 +89,21 @@ class Recorded:
             error=record.error,
         )
         self.call_steps.setdefault(step, []).append(position)
+
+    def _learn_verdict(self, record: Judged) -> None:
+        self.verdicts.setdefault(storable(record.position), record.verdict)
+
+    def _learn_decision(self, record: Decided) -> None:
+        self.decisions.setdefault(storable(record.position), record.selection)
+
+    def _learn_tell(self, record: Told) -> None:
+        told = self.tells.setdefault(storable(record.scope), [])
+        if record.number == len(told):
+            told.append(record.id)
+
+    def _learn_step_end(self, record: StepEnd) -> None:
+        if record.status == "done":
+            self.steps_done.add(storable(record.position))
 
     def clear(self) -> None:
         """Forget everything."""

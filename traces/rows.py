@@ -131,7 +131,7 @@ class Encoder:
             else:
                 state.known[key] = old
 
-    def _mark(self, state: RunState, key: str, times: int = 1) -> None:
+    def _mark(self, state: RunState, key: str, times: int) -> None:
         self._undo.append((state, key, state.known.get(key)))
         state.known[key] = times
 
@@ -139,7 +139,8 @@ class Encoder:
         """The number of a new fact, or None if it is recorded already."""
         if key in state.known:
             return None
-        self._mark(state, key)
+        self._undo.append((state, key, None))
+        state.known[key] = 1
         state.seq += 1
         return state.seq
 
@@ -288,23 +289,41 @@ def micro_usd(usd: float) -> int:
 
 def weight(records: Sequence[Record]) -> int:
     """About how many bytes records hold, for bounding the queue."""
-    return sum(300 + _weight(r) for r in records)
+    total = 0
+    for record in records:
+        weigh = _WEIGHTS.get(type(record))
+        total += 300 + (weigh(record) if weigh else 0)
+    return total
 
 
-def _weight(record: Record) -> int:
-    match record:
-        case Outcome(completion=Completion() as c):
-            return len(c.text) + len(c.reasoning) + 12 * len(c.token_ids or ()) + 400 * len(c.top_logprobs or ())
-        case Outcome():
-            return _json_weight(record.value)
-        case Candidate():
-            return len(record.text) + len(record.reasoning) + 12 * len(record.token_ids or ())
-        case Intent(prompt=Prompt() as p):
-            return sum(len(m.content) for m in p.messages or ()) + 8 * (len(p.token_ids or ()) + len(p.prefix_ids))
-        case Judged():
-            return len(record.verdict.feedback)
-        case _:
-            return 0
+def _outcome_weight(r: Outcome) -> int:
+    c = r.completion
+    if c is None:
+        return _json_weight(r.value)
+    return len(c.text) + len(c.reasoning) + 12 * len(c.token_ids or ()) + 400 * len(c.top_logprobs or ())
+
+
+def _candidate_weight(r: Candidate) -> int:
+    return len(r.text) + len(r.reasoning) + (12 * len(r.token_ids) if r.token_ids else 0)
+
+
+def _intent_weight(r: Intent) -> int:
+    p = r.prompt
+    if p is None:
+        return _json_weight(r.request)
+    return sum([len(m.content) for m in p.messages or ()]) + 8 * (len(p.token_ids or ()) + len(p.prefix_ids))
+
+
+def _judged_weight(r: Judged) -> int:
+    return len(r.verdict.feedback) + (_json_weight(r.verdict.evidence) if r.verdict.evidence else 0)
+
+
+_WEIGHTS: dict[type, Callable[[Any], int]] = {
+    Outcome: _outcome_weight,
+    Candidate: _candidate_weight,
+    Intent: _intent_weight,
+    Judged: _judged_weight,
+}
 
 
 def _json_weight(value: Json) -> int:

@@ -17,13 +17,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine
 
 from ..core.errors import BurnishError, StoreError
+from ..core.records import Record
 from .commit import Committer, Group, Transaction
 from .leases import HEARTBEAT_SECONDS
 from .rows import RunState
@@ -40,14 +41,26 @@ Loop = asyncio.AbstractEventLoop
 
 
 class Ticket(Group):
-    """A group whose producer waits on an event loop."""
+    """A group whose producer is on an event loop."""
 
     __slots__ = ("future", "learn", "loop")
 
-    def __init__(self, loop: Loop, *, learn: Callable[[Ticket], None] | None = None, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        state: RunState | None = None,
+        records: Sequence[Record] = (),
+        weight: int = 0,
+        wait: bool = True,
+        learn: Callable[[Ticket], None] | None = None,
+        work: Callable[[Transaction], Any] | None = None,
+        after: Callable[[Any], object] | None = None,
+    ) -> None:
+        super().__init__(state, records, weight, strict=not wait, work=work, after=after)
         self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future: asyncio.Future[Any] | None = loop.create_future() if wait else None
+        """What the producer waits for; None if he does not."""
         self.learn = learn
         """Called on the loop before the producer goes on."""
 
@@ -55,14 +68,13 @@ class Ticket(Group):
         """Let the producer go on. Called on the loop."""
         if self.learn:
             self.learn(self)
-        if self.future.done():
+        future = self.future
+        if future is None or future.done():
             return
         if self.error is None:
-            self.future.set_result(self.result)
+            future.set_result(self.result)
         else:
-            self.future.set_exception(self.error)
-            if self.strict:
-                self.future.exception()
+            future.set_exception(self.error)
 
 
 class Writer:
@@ -86,8 +98,8 @@ class Writer:
         """Why nothing can be written any more; None while all is well."""
         return self._stopped
 
-    async def put(self, ticket: Ticket) -> None:
-        """Queue a ticket, once there is room.
+    def put_now(self, ticket: Ticket) -> bool:
+        """Queue a ticket if there is room, and say whether there was.
 
         Raises:
             StoreError: nothing is written any more.
@@ -95,10 +107,26 @@ class Writer:
         with self._lock:
             if self._stopped:
                 raise self._stopped
+            if self._waiting or not self._has_room():
+                return False
+            self._enqueue(ticket)
+            return True
+
+    async def put(self, ticket: Ticket) -> None:
+        """Queue a ticket, once there is room.
+
+        Raises:
+            StoreError: nothing is written any more.
+        """
+        if self.put_now(ticket):
+            return
+        room: asyncio.Future[None] = ticket.loop.create_future()
+        with self._lock:
+            if self._stopped:
+                raise self._stopped
             if not self._waiting and self._has_room():
                 self._enqueue(ticket)
                 return
-            room: asyncio.Future[None] = ticket.loop.create_future()
             self._waiting.append((ticket, room))
         await room
 
@@ -106,6 +134,7 @@ class Writer:
         """Have a piece of work done in a transaction; its result, once that is durable."""
         ticket = Ticket(asyncio.get_running_loop(), work=work, after=after)
         await self.put(ticket)
+        assert ticket.future is not None
         return await ticket.future
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:

@@ -36,6 +36,12 @@ def load(ref: str) -> object:
     return value
 
 
+def absolute(ref: str) -> str:
+    """The same name, understood in any working directory."""
+    where, colon, attribute = ref.rpartition(":")
+    return f"{os.path.abspath(where)}{colon}{attribute}" if where.endswith(".py") else ref
+
+
 def ref_of(function: object) -> str:
     """The name under which another process finds a function.
 

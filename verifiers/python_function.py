@@ -16,7 +16,7 @@ from ..core.task import Task
 from ..core.text import one_line
 from ..core.verdict import Verdict
 from . import python_worker
-from .load import load, ref_of
+from .load import absolute, load, ref_of
 from .worker import shared_pool
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PythonFunction:
 
     @cached_property
     def _ref(self) -> str:
-        return self.function if isinstance(self.function, str) else ref_of(self.function)
+        return absolute(self.function) if isinstance(self.function, str) else ref_of(self.function)
 
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
         task = replace(task, grader=None) if self.oracle else replace(task, reference=None, grader=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -101,10 +102,11 @@ def _place(where: Mapping[str, Any], who: str) -> dict[str, str]:
     Raises:
         ConfigError: neither a file nor a schema is named.
     """
-    for name, key in (("schema", "schema"), ("database", "path")):
-        value = where.get(name)
-        if isinstance(value, str) and value.strip():
-            return {key: value}
+    schema, path = where.get("schema"), where.get("database")
+    if isinstance(schema, str) and schema.strip():
+        return {"schema": schema}
+    if isinstance(path, str) and path.strip():
+        return {"path": os.path.abspath(path)}
     raise ConfigError(f"sqlite_query: {who} names no database", hint=_HINT)
 
 

@@ -108,7 +108,7 @@ def _opened(database: Mapping[str, str]) -> sqlite3.Connection:
 
 
 def _file(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         return _guarded(connection)
     except BaseException:
@@ -148,10 +148,12 @@ def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _authorizer(tables: set[str]) -> Callable[..., int]:
+    """Allows to read columns of `tables`. A read without a column names a table, or a WITH clause, and tells nothing."""
+
     def allow(action: int, first: str | None, second: str | None, *_: object) -> int:
         fine = (
             action in _READS
-            or (action == sqlite3.SQLITE_READ and (first or "").lower() in tables)
+            or (action == sqlite3.SQLITE_READ and (not second or (first or "").lower() in tables))
             or (action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _FORBIDDEN)
         )
         return sqlite3.SQLITE_OK if fine else sqlite3.SQLITE_DENY

@@ -23,7 +23,7 @@ from typing import Any
 from ..core.errors import ConfigError, VerifierFailed
 from ..core.ids import Json
 from . import load as loader
-from .worker_process import IN_WORKER, START_SECONDS, WorkerDied, WorkerProcess
+from .worker_process import IN_WORKER, WorkerDied, WorkerProcess
 
 
 @dataclass
@@ -79,8 +79,16 @@ class WorkerPool:
                 "a worker process cannot start workers",
                 hint="if it ran your script to find a function in it, start the program under `if __name__ == '__main__':`",
             )
-        request = {"loader": loader.__name__, "load": list(load), "target": target, "args": list(args)}
-        job = _Job({**request, "seconds": seconds, "memory_mb": memory_mb}, seconds)
+        request = {
+            "path": sys.path,
+            "loader": loader.__name__,
+            "load": list(load),
+            "target": target,
+            "args": list(args),
+            "seconds": seconds,
+            "memory_mb": memory_mb,
+        }
+        job = _Job(request, seconds)
         self._submit(job)
         try:
             return await asyncio.wrap_future(job.future)
@@ -158,7 +166,6 @@ class _Driver(threading.Thread):
         try:
             if self._worker is None:
                 self._worker = WorkerProcess()
-                self._worker.call({"path": sys.path}, START_SECONDS)
             if self._stopped:
                 self._worker.end()
             job.hold(self._worker)

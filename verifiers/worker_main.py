@@ -121,9 +121,7 @@ def _serve(channel: socket.socket, supervisor: int) -> None:
 
 
 def _answer(request: dict[str, Any], started: Callable[[], None]) -> dict[str, Any]:
-    if "path" in request:
-        sys.path[:] = request["path"]
-        return {"value": None}
+    sys.path[:] = request["path"]
     try:
         load: Callable[[str], Any] = importlib.import_module(request["loader"]).load
         for ref in request["load"]:
