@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .core.budget import Ledger
 from .core.candidate import Candidate
@@ -100,7 +100,7 @@ async def _invoke(graph: Graph, ctx: Context, steps: Steps) -> Mapping[str, Any]
         return {"answer": best.text if best else None, "candidate_id": best.id if best else None}
     if not isinstance(state, Mapping):
         raise ConfigError(f"the graph's final state is a {type(state).__name__}", hint="use a state with the key 'answer'")
-    return state
+    return cast("Mapping[str, Any]", state)
 
 
 async def _ended(ctx: Context, state: Mapping[str, Any]) -> tuple[RunEnd, Candidate | None]:

@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from .core.budget import Budget
-from .core.engine import Engine, EngineInfo
+from .core.engine import Engine, EngineInfo, require
 from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable
 from .core.ids import Json, as_json, canonical_json, new_run_id
 from .core.result import Result
 from .core.runs import RunEnd, RunSpec
+from .core.sampling import Sampling
 from .core.stop import Stop
 from .core.task import Task
 from .graphs.registry import build_graph, graph_name
@@ -130,8 +131,8 @@ class Session:
         Raises:
             BurnishError: the run failed or was stopped; it is stored and can be resumed. The error's `run_id` names it.
         """
-        spec = self._spec(graph, Task.of(task), settings, Budget.of(budget), seed, None)
         built = build_graph(graph, settings)
+        spec = self._spec(graph, Task.of(task), settings, Budget.of(budget), seed, None)
         await self.store.create_run(spec)
         if on_start:
             on_start(spec.id)
@@ -158,7 +159,7 @@ class Session:
         """
         listed = [Task.of(t) for t in tasks]
         _distinct(listed)
-        build_graph(graph, settings)
+        built = build_graph(graph, settings)
         limits = Budget.of(budget)
         config: dict[str, Json] = {
             "graph": graph_name(graph),
@@ -171,7 +172,7 @@ class Session:
         await self.store.create_runs(specs)
         if on_start:
             on_start(batch_id)
-        async for result in self._all([s.id for s in specs], lambda _: build_graph(graph, settings)):
+        async for result in self._all([s.id for s in specs], built):
             yield result
 
     async def resume(self, run_id: str, graph: object | None = None) -> Result:
@@ -190,17 +191,17 @@ class Session:
 
     async def resume_all(self, run_ids: Iterable[str]) -> AsyncIterator[Result]:
         """Go on with many runs at once; gives results as they come."""
-        async for result in self._all(list(run_ids), lambda _: None):
+        async for result in self._all(list(run_ids), None):
             yield result
 
-    async def _all(self, run_ids: list[str], graph_of: Callable[[str], object]) -> AsyncIterator[Result]:
+    async def _all(self, run_ids: list[str], graph: object | None) -> AsyncIterator[Result]:
         # Only as many tasks as may run: ten thousand waiting runs cost nothing.
         waiting = iter(run_ids)
         running: set[asyncio.Task[Result]] = set()
         try:
             while True:
                 while len(running) < self._concurrency and not self.stop.requested and (run_id := next(waiting, None)):
-                    running.add(asyncio.create_task(self._execute(run_id, graph_of(run_id))))
+                    running.add(asyncio.create_task(self._execute(run_id, graph)))
                 if not running:
                     return
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +232,12 @@ class Session:
         self, graph: object, task: Task, settings: Mapping[str, Json] | None, budget: Budget, seed: int, batch_id: str | None
     ) -> RunSpec:
         from . import __version__
+        from .engine.registry import capabilities
 
+        logprobs = 0 if (settings or {}).get("logprobs") else None
+        needs = Sampling(logprobs=logprobs).but(**task.sampling).needs
+        if engine := self.engines.get("proposer") or self.engines.get("default"):
+            require(engine, needs, why=f"the task {task.id}", others=capabilities())
         described: dict[str, Json] = {
             role: {**engine.info.to_json(), "recipe": self._recipes.get(role)} for role, engine in self.engines.items()
         }

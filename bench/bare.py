@@ -24,14 +24,47 @@ from ..core.errors import ConfigError
 Statement = tuple[str, tuple[Any, ...]]
 
 _GROUP = 256
-_INTENT_COLUMNS = (
-    "id run_id seq position step kind role purpose engine model attempts request_hash request_sha prompt_sha seed "
-    "prompt_tokens cached_tokens completion_tokens reasoning_tokens cost_micro_usd error_code error sent_ns"
-).split()
-_OUTCOME_COLUMNS = (
-    "state ended_seq finish_reason preview text_sha reasoning_sha tokens_sha detail_sha prompt_tokens cached_tokens "
-    "completion_tokens reasoning_tokens cost_micro_usd seconds"
-).split()
+_INTENT_COLUMNS = [
+    "id",
+    "run_id",
+    "seq",
+    "position",
+    "step",
+    "kind",
+    "role",
+    "purpose",
+    "engine",
+    "model",
+    "attempts",
+    "request_hash",
+    "request_sha",
+    "prompt_sha",
+    "seed",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cost_micro_usd",
+    "error_code",
+    "error",
+    "sent_ns",
+]
+_OUTCOME_COLUMNS = [
+    "state",
+    "ended_seq",
+    "finish_reason",
+    "preview",
+    "text_sha",
+    "reasoning_sha",
+    "tokens_sha",
+    "detail_sha",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cost_micro_usd",
+    "seconds",
+]
 
 
 @dataclass(frozen=True)
@@ -186,5 +219,5 @@ def _blobs(blobs: dict[str, sqlite3.Row], *keys: str | None) -> list[Statement]:
 
 
 def _insert(table: str, row: sqlite3.Row | dict[str, Any], rest: str = "") -> Statement:
-    names = list(row.keys())  # noqa: SIM118
+    names = list(row.keys())
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}){rest}", tuple(row[n] for n in names)

@@ -29,24 +29,25 @@ def _schema(rows: Iterable[tuple[object, ...]]) -> str:
     return "\n".join(lines)
 
 
-def _visible() -> str:
+def _visible() -> list[tuple[int, str, int, str]]:
     rng = random.Random(11)
     names = [*NAMES, *(name + "a" for name in NAMES)]
-    return _schema((i + 1, name, rng.randint(18, 80), rng.choice(CITIES)) for i, name in enumerate(names))
+    return [(i + 1, name, rng.randint(18, 80), rng.choice(CITIES)) for i, name in enumerate(names)]
 
 
-def _hidden() -> str:
-    """Other people, more of them, with NULLs in every column and names that occur twice."""
+def _hidden() -> list[tuple[object, ...]]:
+    """Twice as many people, everybody older or younger and elsewhere, some names twice, and NULLs in every column."""
     rng = random.Random("hidden")
+    people = _visible()
+    others = [(number, name + "o", age, city) for number, name, age, city in people]
     rows: list[tuple[object, ...]] = []
-    for i, name in enumerate([*NAMES, *NAMES[::3], *(name + "o" for name in NAMES)]):
-        rows.append((i + 1, name, rng.randint(18, 80), rng.choice(CITIES)))
-    rows += [(len(rows) + 1, None, 33, "Paris"), (len(rows) + 2, "Zoe", None, "Oslo"), (len(rows) + 3, "Yara", 71, None)]
-    rows += [(None, None, None, None)]
-    return _schema(rows)
+    for _, name, age, city in [*people, *people[:20:3], *others]:
+        age = 18 + (age - 18 + rng.randint(1, 62)) % 63
+        rows.append((len(rows) + 1, name, age, CITIES[(CITIES.index(city) + rng.randint(1, 11)) % 12]))
+    return [*rows, (100, None, 33, "Paris"), (101, "Zoe", None, "Oslo"), (102, "Yara", 71, None), (None, None, None, None)]
 
 
-VISIBLE_SCHEMA = _visible()
+VISIBLE_SCHEMA = _schema(_visible())
 """The database that a task names in its context."""
-HIDDEN_SCHEMA = _hidden()
+HIDDEN_SCHEMA = _schema(_hidden())
 """The database that only the grader sees."""

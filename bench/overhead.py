@@ -24,7 +24,11 @@ BARE_BAR, SEND_BAR = 2.0, 0.2
 def run(repetitions: int = REPETITIONS) -> Section:
     """Measure both widths."""
     measures: list[Measure] = []
-    details: dict[str, Json] = {"repetitions": repetitions, "engine": "scripted, zero latency", "store": "SQLite, synchronous=FULL"}
+    details: dict[str, Json] = {
+        "repetitions": repetitions,
+        "engine": "scripted, zero latency",
+        "store": "SQLite, synchronous=FULL",
+    }
     for wide in WIDTHS:
         say(f"overhead: {wide} candidates at once, {repetitions} repetitions")
         ours, writer, send, rows = asyncio.run(_alternate(wide, repetitions))

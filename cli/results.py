@@ -46,8 +46,7 @@ def status_of(result: Result) -> int:
         case "rejected":
             return UNVERIFIED
         case "unverified":
-            judged = result.usage.verdicts - (1 if result.grade else 0)
-            return UNVERIFIED if judged > 0 else OK
+            return UNVERIFIED if result.usage.verdicts else OK
         case _:
             return BUDGET if result.budget_limit else FAILURE
 

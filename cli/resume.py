@@ -157,7 +157,7 @@ async def _several(groups: list[Group], wanted: Wanted, batch: str | None, signa
     ended = Batch(id=batch)
     for group in groups:
         if signals.requested:
-            ended.not_begun += len(group.specs)
+            ended.skip(len(group.specs))
             continue
         async with opened(_session(group, wanted), signals, _name(group)) as session:
             say(f"batch {batch}" if batch else count(len(group.specs), "run"))

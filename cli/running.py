@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..session import Session
 
-_PATIENCE = 1.0
+_PATIENCE = 2.0
 """Seconds after which a start is announced."""
 
 
@@ -88,8 +88,13 @@ class Batch:
                     e.hint = f"go on with it: {self._go_on()}"
                 raise
         if signals.requested:
-            self.interrupted = True
-            self.not_begun += total - (len(self.results) - before)
+            self.skip(total - (len(self.results) - before))
+            self.interrupted |= any(word(r) == "interrupted" for r in self.results)
+
+    def skip(self, runs: int) -> None:
+        """Note runs that an interruption kept from beginning."""
+        self.not_begun += runs
+        self.interrupted |= runs > 0
 
     def sort(self, task_ids: list[str]) -> None:
         """Put the results into the order of the tasks."""

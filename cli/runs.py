@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import typer
@@ -55,7 +54,7 @@ def list_runs(
         )
     more, rows = len(rows) > limit, rows[:limit]
     if as_json:
-        emit([{**asdict(row), "live": is_running(row)} for row in rows], truncated=more)
+        emit([{**vars(row), "live": is_running(row)} for row in rows], truncated=more)
         return 0
     lines: list[list[str]] = []
     for row in rows:

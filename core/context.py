@@ -16,8 +16,17 @@ from .budget import Ledger, Spend
 from .candidate import Candidate, Kind
 from .claims import Claims
 from .completion import Completion, Watch
-from .engine import Engine
-from .errors import BudgetExhausted, BurnishError, Cancelled, EngineUnavailable, GenerationFailed, ReplayMismatch, StoreError
+from .engine import Engine, require
+from .errors import (
+    BudgetExhausted,
+    BurnishError,
+    Cancelled,
+    ConfigError,
+    EngineUnavailable,
+    GenerationFailed,
+    ReplayMismatch,
+    StoreError,
+)
 from .ids import Json, as_json, derived_id, derived_seed, json_hash
 from .journal import Journal
 from .prompt import Message, Prompt
@@ -28,6 +37,8 @@ from .stop import Stop
 from .task import Task
 from .verdict import Verdict, Verifier
 from .verify import judge
+
+_MODEL_CALLS = ("generate", "score")
 
 
 @dataclass
@@ -144,6 +155,7 @@ class Context:
         """
         engine, prompt, sampling = self.engine(role), Prompt.of(prompt), sampling or Sampling()
         info = engine.info
+        require(engine, (*sampling.needs, *prompt.needs), why=f"a call of the {role}")
         request: dict[str, Json] = {"role": role, "model": info.model, "sampling": sampling.to_json()}
         digest = json_hash({**request, "prompt": prompt.to_json()})
         async with _Claimed(self, "generate", digest, key) as position:
@@ -177,6 +189,8 @@ class Context:
         Raises:
             ReplayMismatch: the record holds another request at this position.
         """
+        if kind in _MODEL_CALLS:
+            raise ConfigError(f"an effect cannot be called {kind!r}", hint="model calls go through ctx.generate")
         digest = json_hash({"kind": kind, "request": as_json(request)})
         async with _Claimed(self, kind, digest, key) as position:
             step = "/".join(("", *self.run.locate()))

@@ -110,6 +110,12 @@ class Prompt:
         if self.prefix_ids and self.prefix_text:
             raise ConfigError("a prompt has two prefixes", hint="give prefix_ids or prefix_text, not both")
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the engine capabilities that this prompt asks for."""
+        images = any(m.has_image for m in self.messages or ())
+        return (*(("images",) if images else ()), *(("token_prefix",) if self.prefix_ids else ()))
+
     @staticmethod
     def of(prompt: Prompt | str | Sequence[Message]) -> Prompt:
         """A prompt from a user's text, a dialogue, or a prompt."""

@@ -57,6 +57,11 @@ class Sampling:
         """Names of the output constraints that are set."""
         return tuple(n for n in ("json_schema", "regex", "choice", "grammar") if getattr(self, n) is not None)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the engine capabilities that these settings ask for."""
+        return (*self.constraints, *(("logprobs",) if self.logprobs is not None else ()))
+
     def but(self, **changes: Any) -> Sampling:
         """A copy with some fields changed.
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from importlib import import_module
 from typing import Any
 
 from ..core.completion import Delta, Watch
@@ -66,7 +65,7 @@ async def prefill(engine: Any, context: Sequence[int], tail: Sequence[int]) -> t
 
 
 async def _outputs(engine: Any, ids: Sequence[int], params: Any, request: str) -> AsyncGenerator[Any]:
-    tokens = import_module("vllm.inputs").TokensPrompt(prompt_token_ids=list(ids))
+    tokens = {"type": "token", "prompt_token_ids": list(ids)}  # the form that vLLM has nothing more to do with
     try:
         async with contextlib.aclosing(engine.generate(tokens, params, request)) as outputs:
             async for output in outputs:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,7 +97,7 @@ class Core:
             await asyncio.wait_for(engine.get_supported_tasks(), FIRST_ANSWER_S)
         except Exception as e:
             await self.dispose(engine)
-            raise self._start_failure(e) from e
+            raise _start_failure(e, surroundings) from e
         surroundings.note_shared_memory()
         self._describe(engine)
         return engine
@@ -124,23 +126,30 @@ class Core:
             await asyncio.to_thread(surroundings.close)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Run what blocks for long in a thread. Cancelled, it ends the processes, which ends the work too."""
-        task = asyncio.ensure_future(asyncio.to_thread(self._guarded, work))
+        """Run what blocks for long in a thread. Cancelled, it ends the processes, which makes the work fail before long."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        surroundings = self._around()
+
+        def run() -> None:
+            try:
+                settle = partial(_settle, future, self._guarded(work, surroundings), None)
+            except Exception as e:
+                settle = partial(_settle, future, None, e)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle)
+
+        threading.Thread(target=run, name="burnish-vllm-start", daemon=True).start()
         try:
-            return await asyncio.shield(task)
+            return await future
         except asyncio.CancelledError:
-            while not task.done():
-                await asyncio.to_thread(self._around().end_processes, 0.5)
-                await asyncio.wait([task], timeout=0.2)
-            if not task.cancelled() and task.exception() is None and hasattr(task.result(), "shutdown"):
-                await self.dispose(task.result())
+            await asyncio.to_thread(surroundings.end_processes, 0.5)
             raise
 
-    def _guarded(self, work: Callable[[], T]) -> T:
+    def _guarded(self, work: Callable[[], T], surroundings: Surroundings) -> T:
         offline = Path(self._path).is_dir()
         gib = self._options.kv_cache_gib or CPU_KV_CACHE_GIB
         eager = {"TORCH_COMPILE_DISABLE": "1"} if self._cpu and self._args.get("enforce_eager") else {}
-        surroundings = self._around()
         with warnings.catch_warnings(), surroundings.enter(offline=offline, kv_cache_gib=gib, child_environment=eager):
             warnings.simplefilter("ignore")  # those of other people's libraries
             try:
@@ -148,7 +157,7 @@ class Core:
             except BurnishError:
                 raise
             except Exception as e:
-                raise self._start_failure(e) from e
+                raise _start_failure(e, surroundings) from e
 
     def _import(self) -> None:
         try:
@@ -212,14 +221,24 @@ class Core:
             reasoning=self.marks is not None,
         )
 
-    def _start_failure(self, error: Exception) -> EngineUnavailable:
-        surroundings = self._around()
-        why = surroundings.last_error() or str(error) or type(error).__name__
-        return EngineUnavailable(f"vLLM does not start: {one_line(why, 300)}", hint=f"log: {surroundings.log_file}")
-
     def _around(self) -> Surroundings:
         assert self._surroundings is not None
         return self._surroundings
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():  # cancelled: nobody takes the engine
+        if hasattr(result, "shutdown"):
+            result.shutdown()
+    elif error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _start_failure(error: Exception, surroundings: Surroundings) -> EngineUnavailable:
+    why = surroundings.last_error() or str(error) or type(error).__name__
+    return EngineUnavailable(f"vLLM does not start: {one_line(why, 300)}", hint=f"log: {surroundings.log_file}")
 
 
 def _distribution() -> str:

@@ -61,6 +61,8 @@ def engine_args(model: str, options: Options, *, cpu: bool, reasoning: bool) -> 
         "max_num_batched_tokens": options.max_num_batched_tokens or (context if cpu else 8192),
         "block_size": options.block_size or (32 if cpu else None),
         "logprobs_mode": "raw_logprobs",
+        # Else a small model may fill its JSON up with white space until it is cut; only a named backend can forbid it.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "enable_prefix_caching": True,
         "disable_log_stats": True,
     }

@@ -72,8 +72,7 @@ def scoring_params() -> Any:
 def _constraint(vllm: Any, sampling: Sampling) -> Any:
     make = vllm.StructuredOutputsParams
     if sampling.json_schema is not None:
-        # Else a small model may fill up with white space.
-        return make(json=dict(sampling.json_schema), disable_any_whitespace=True)
+        return make(json=dict(sampling.json_schema))
     if sampling.regex is not None:
         return make(regex=sampling.regex)
     if sampling.choice is not None:

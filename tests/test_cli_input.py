@@ -1,5 +1,6 @@
 """What comes in: flags, environment, the project's file, tasks; and what is said of what is wrong with them."""
 
+import io
 import json
 from pathlib import Path
 
@@ -81,6 +82,12 @@ def test_tasks_may_hold_line_separators_and_begin_with_a_byte_order_mark(tmp_pat
     assert [t.prompt for t in read_tasks(str(file))] == ["a\u2028b", "c"]
 
 
+def test_tasks_may_come_from_stdin(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"prompt": "a"}\n{"prompt": 3}\n')))
+    with pytest.raises(ConfigError, match="stdin:2: the field 'prompt'"):
+        read_tasks("-")
+
+
 @pytest.mark.parametrize(("content", "said"), [("", "no task"), (None, "cannot be read")])
 def test_an_empty_or_missing_tasks_file(content, said, tmp_path):
     file = tmp_path / "tasks.jsonl"
@@ -116,7 +123,8 @@ def test_the_project_may_stand_in_pyproject(tmp_path):
 
 def test_flags_go_before_the_environment_and_that_before_the_file(burnish, monkeypatch):
     Path("burnish.toml").write_text(
-        "engine = 'scripted'\nseed = 1\nbudget = {calls = 50}\n[engines.scripted]\naccuracy = 1\n[graphs.best_of_n]\nn = 2\nstop_at_pass = false"
+        "engine = 'scripted'\nseed = 1\nbudget = {calls = 50}\n[engines.scripted]\naccuracy = 1\n"
+        "[graphs.best_of_n]\nn = 2\nstop_at_pass = false"
     )
 
     def shown() -> dict:

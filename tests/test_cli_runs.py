@@ -63,7 +63,7 @@ def test_show_tells_votes_and_failed_calls(burnish):
 def test_tree_marks_the_chosen_candidate(burnish):
     run_id = burnish("run", "best_of_n", QUESTION, *WRONG, *JUDGED, "--set", "n=3", "--json").data["run_id"]
     lines = burnish("runs", "tree", run_id).out.splitlines()
-    assert lines[1] == "search@1/s0  best_of_n: unverified"
+    assert lines[1] == "search@1/s0  best_of_n: all_failed"
     assert [line[:2] for line in lines[2:]] == ["├─", "├─", "└─"]
     assert sum("<- chosen" in line for line in lines) == 1
     assert all("x fail 0.00 mismatch" in line for line in lines[2:])

@@ -16,7 +16,12 @@ from burnish.core.verify import judge
 from burnish.verifiers import check_task, make_verifier
 
 DIGESTS = {
-__DIGESTS__
+    "three_words": "92b6503b1c6290c4",
+    "three_letter_words": "c22f2080292ec846",
+    "six_words": "4a21821953e6edb4",
+    "json_person": "52d45e59b4b29ffd",
+    "sql_one_table": "3f434b85d469cf05",
+    "passage_lookup": "55f4262b18dab80f",
 }
 """Of the 72 items of seeds 0 to 2 that the published figures rest on."""
 
@@ -151,37 +156,88 @@ def score_passage_lookup(task, text):
 
 def answers_three_words(task):
     words = " ".join(task.reference)
-    yield from (f"The {words}.", words, f"The {task.reference[0]}s ran.", f"{words}. And more", f"{words} {'so ' * 13}", "Hi! " * 9, "?")
+    yield from (
+        f"The {words}.",
+        words,
+        f"The {task.reference[0]}s ran.",
+        f"{words}. And more",
+        f"{words} {'so ' * 13}",
+        "Hi! " * 9,
+        "?",
+    )
 
 
 def answers_three_letter_words(task):
     x = task.reference
-    yield from (f"{x}a, {x}b, {x}c", f"{x.upper()}a, {x}b, {x}c.", f"{x}a, {x}a, {x}b", f"{x}a b, {x}b, {x}c", f"1. {x}a\n2. {x}b")
+    yield from (
+        f"{x}a, {x}b, {x}c",
+        f"{x.upper()}a, {x}b, {x}c.",
+        f"{x}a, {x}a, {x}b",
+        f"{x}a b, {x}b, {x}c",
+        f"1. {x}a\n2. {x}b",
+    )
     yield from (f"{x}a, {x}b, {x}c\nand more", f"{x}a,{x}b,{x}c,{x}d", "zoo", f"{x}a, {x}b, ")
 
 
 def answers_six_words(task):
     x = task.reference
-    yield from (f"The {x} ran into the forest.", f"{x}s ran into the dark forest.", f"The {x}. It ran away fast.", "One two.", f"{x} can't")
+    yield from (
+        f"The {x} ran into the forest.",
+        f"{x}s ran into the dark forest.",
+        f"The {x}. It ran away fast.",
+        "One two.",
+        f"{x} can't",
+    )
 
 
 def answers_json_person(task):
     right = dict(task.reference)
-    for value in (right, {**right, "age": str(right["age"])}, {**right, "x": 1}, {**right, "city": "Bonn"}, {"age": True}, {"who": right}):
+    for value in (
+        right,
+        {**right, "age": str(right["age"])},
+        {**right, "x": 1},
+        {**right, "city": "Bonn"},
+        {"age": True},
+        {"who": right},
+    ):
         yield json.dumps(value)
     yield from (f"Sure:\n```json\n{json.dumps(right).upper()}\n```", "{'name': 1}", "none", '{"name": "A", "age"')
 
 
 def answers_sql_one_table(task):
-    yield from (task.reference, task.reference + ";\nSELECT 2", f"```sql\n{task.reference.lower().replace('person', 'Person')}\n```")
-    yield from ("SELECT COUNT(*) FROM person WHERE name > 20", "SELECT nope FROM person", "hm", "SELECT * FROM person", "SELECT COUNT(*) FROM person")
-    yield from ("SELECT AVG(age) FROM person", "SELECT SUM(age) / 40.0 FROM person", "select name from person\n\nwhere", "SELECT name FROM person LIMIT 1")
+    yield from (
+        task.reference,
+        task.reference + ";\nSELECT 2",
+        f"```sql\n{task.reference.lower().replace('person', 'Person')}\n```",
+    )
+    yield from (
+        "SELECT COUNT(*) FROM person WHERE name > 20",
+        "SELECT nope FROM person",
+        "hm",
+        "SELECT * FROM person",
+        "SELECT COUNT(*) FROM person",
+    )
+    yield from (
+        "SELECT AVG(age) FROM person",
+        "SELECT SUM(age) / 40.0 FROM person",
+        "select name from person\n\nwhere",
+        "SELECT name FROM person LIMIT 1",
+    )
 
 
 def answers_passage_lookup(task):
     first, second, *_ = task.context["options"]
     right = task.reference
-    yield from (right, f"It is {right.upper()}.", first, second, f"{first} and {right}", f"{right}s", " ".join(task.context["options"]), "no")
+    yield from (
+        right,
+        f"It is {right.upper()}.",
+        first,
+        second,
+        f"{first} and {right}",
+        f"{right}s",
+        " ".join(task.context["options"]),
+        "no",
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -205,9 +261,9 @@ async def test_verifiers_pass_what_is_right_and_some_of_what_is_wrong(family):
     for task in tasks(family, 1, 8):
         grader, verifier = make_verifier(task.grader), make_verifier(task.verifier)
         for text in globals()[f"answers_{family}"](task):
-            graded, judged = (await judge(v, task, Candidate.of(text)) for v in (grader, verifier))
+            graded, judged = [await judge(v, task, Candidate.of(text)) for v in (grader, verifier)]
             assert judged.outcome != "abstain"
-            if graded.outcome == "pass" and not (family == "json_person" and text.startswith("Sure")):
+            if graded.outcome == "pass":
                 assert judged.outcome == "pass", text
             fooled += graded.outcome == "fail" and judged.outcome == "pass"
     assert fooled

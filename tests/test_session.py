@@ -251,6 +251,29 @@ async def test_another_engine_is_refused_on_resume(tmp_path):
             await s.resume(caught.value.run_id, one(call))
 
 
+@pytest.mark.parametrize(
+    ("settings", "sampling", "lacks"), [({"logprobs": True}, {}, "logprobs"), ({}, {"regex": "[0-9]+"}, "regex")]
+)
+async def test_what_the_engine_cannot_do_is_said_before_the_run(tmp_path, settings, sampling, lacks):
+    engine = ScriptedEngine("x", capabilities=burnish.Capabilities(seed=True))
+    async with session(tmp_path, engine=engine) as s:
+        with pytest.raises(EngineUnavailable, match=f"needs {lacks}.*vllm"):
+            await s.run("single", Task(prompt="?", sampling=sampling), settings=settings)
+    assert rows(tmp_path, "SELECT count(*) FROM run") == [(0,)]
+
+
+async def test_roles_have_engines_of_their_own(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        ctx = runtime.context
+        texts = [(await ctx.generate("?", role=role)).text for role in ("proposer", "judge")]
+        return {"answer": " ".join(texts)}
+
+    engines = {"default": ScriptedEngine("small"), "judge": ScriptedEngine("large", model="big")}
+    async with Session(engines=engines, store=f"sqlite:///{tmp_path}/runs.db") as s:
+        assert (await s.run(one(node), "?")).answer == "small large"
+    assert rows(tmp_path, "SELECT role, model FROM call ORDER BY seq") == [("proposer", "scripted"), ("judge", "big")]
+
+
 async def test_a_stopped_session_leaves_runs_to_be_resumed(tmp_path):
     async with session(tmp_path, "42", latency=0.05) as s:
         graph = searching(BestOfN(4, stop_at_pass=False), None)

@@ -8,6 +8,7 @@ import random
 import threading
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from burnish.core.budget import Budget, Spend
 from burnish.core.completion import Completion, TokenCounts
@@ -314,6 +315,16 @@ async def test_a_run_ends_and_gives_its_lease_back(store):
     assert store.reader().run(journal.run_id).status == "running"
 
 
+async def test_a_run_that_is_asked_for_twice_at_once_is_given_once(store):
+    run = spec()
+    await store.create_run(run)
+    for _ in range(5):
+        results = await asyncio.gather(*(store.acquire(run.id) for _ in range(4)), return_exceptions=True)
+        (journal,) = [r for r in results if not isinstance(r, Exception)]
+        assert sum(isinstance(r, Fenced) for r in results) == 3
+        await journal.finish(RunEnd(status="interrupted"), 1.0)
+
+
 async def test_a_run_is_held_once(store):
     journal = await begun(store)
     with pytest.raises(Fenced, match="already running"):
@@ -321,6 +332,22 @@ async def test_a_run_is_held_once(store):
     with pytest.raises(StoreError, match="no run") as caught:
         await store.acquire("0" * 32)
     assert caught.value.code == "unknown_run"
+
+
+async def test_a_lease_that_nobody_waits_for_any_more_is_given_back(store):
+    run = spec()
+    await store.create_run(run)
+    gate = threading.Event()
+    held = asyncio.ensure_future(store._shared.writer.do(lambda _: gate.wait(30)))
+    asking = asyncio.ensure_future(store.acquire(run.id))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    gate.set()
+    await held
+    journal = await store.acquire(run.id)
+    await journal.write(StepStart(position="/a", node="a"))
 
 
 async def test_a_fenced_run_loses_its_own_records_only(store):
@@ -337,8 +364,11 @@ async def test_a_fenced_run_loses_its_own_records_only(store):
     assert all(gapless(numbers(store, j.run_id)) for j in journals)
     with pytest.raises(Fenced):
         await journals[1].write(StepStart(position="/c", node="c"), wait=False)
-    with pytest.raises(Fenced):
-        await journals[1].finish(RunEnd(status="done"), 1.0)
+    for status in ("done", "failed"):
+        with pytest.raises(Fenced):
+            await journals[1].finish(RunEnd(status=status), 1.0)
+    back = await store.acquire(journals[1].run_id)
+    await back.write(StepStart(position="/b", node="b"))
     await journals[0].finish(RunEnd(status="done"), 1.0)
 
 
@@ -368,6 +398,10 @@ async def test_a_lost_record_that_nobody_waits_for_ends_its_run(store):
     with pytest.raises(StoreError):
         await journal.write(StepStart(position="/b", node="b"))
     assert numbers(store, journal.run_id) == []
+    with pytest.raises(StoreError):
+        await journal.finish(RunEnd(status="done"), 1.0)
+    await journal.finish(RunEnd(status="failed", error_code="record"), 1.0)
+    assert store.reader().run(journal.run_id).status == "failed"
     await other.write(StepStart(position="/a", node="a"))
 
 
@@ -560,3 +594,25 @@ async def test_a_judged_record_without_a_candidate_is_kept(store):
     loose = Judged(position="/v.x", candidate_id="", verifier="x", version="", oracle=False, verdict=Verdict.passed())
     await journal.write(loose)
     assert store.reader().verdicts(journal.run_id)[0].candidate_id == ""
+
+
+@pytest.mark.postgres
+@NEEDS_SERVER
+async def test_a_connection_that_the_server_ends_is_made_again():
+    with postgres_url() as url:
+        store = await Store.open(url)
+        journal = await begun(store)
+        await journal.write(intent("/a/x"))
+        server = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+        for round_ in range(5):
+            pid = store._shared.writer._committer._connection.info.backend_pid
+            writes = [asyncio.ensure_future(journal.write(Told(scope=f"/s{round_}", number=n, id="x"))) for n in range(50)]
+            await asyncio.sleep(0)
+            with server.connect() as connection:
+                connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await asyncio.gather(*writes)
+        server.dispose()
+        assert len(store.reader().tells(journal.run_id)) == 250
+        await journal.write(outcome("/a/x"))
+        assert gapless(numbers(store, journal.run_id))
+        await store.close()

@@ -203,7 +203,7 @@ async def test_the_score_is_the_share_satisfied():
     ],
 )
 def test_malformed_checks_are_refused(checks):
-    with pytest.raises(ConfigError, match="constraints|regular expression"):
+    with pytest.raises(ConfigError, match=r"constraints|regular expression"):
         Constraints(checks=checks)
 
 

@@ -226,3 +226,29 @@ async def test_a_worker_starts_no_workers(pool, monkeypatch):
 
 def test_the_shared_pool_is_one():
     assert shared_pool() is shared_pool()
+
+
+def test_a_forked_child_gets_a_pool_of_its_own():
+    code = f"""
+import asyncio, os
+from burnish.verifiers.worker import shared_pool
+
+def call():
+    async def inner():
+        return await shared_pool().call({at("pid")!r}, (), seconds=20)
+    return asyncio.run(inner())
+
+def main():
+    first = call()
+    child = os.fork()
+    if not child:
+        worker = call()
+        shared_pool().close()
+        os._exit(0 if worker != first else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert call() == first
+
+main()
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -55,9 +55,6 @@ class Group:
         self.result: Any = None
         self.error: BurnishError | None = None
 
-    def acknowledge(self) -> None:
-        """Tell who waits that the group is settled. Called on any thread."""
-
 
 class Transaction:
     """What a piece of work can do."""
@@ -148,22 +145,22 @@ class Committer:
             _settle(group, errors.get(group), results.get(group))
 
     def _encode(self, groups: Sequence[Group], fenced: set[str]) -> dict[Group, BurnishError]:
+        """Make the rows of all groups; the errors of those that have none."""
         errors: dict[Group, BurnishError] = {}
+        broken: dict[str, BurnishError] = {run_id: _fenced_error(run_id) for run_id in fenced}
         for group in groups:
             state = group.state
             if state is None:
                 continue
-            if state.run_id in fenced:
-                errors[group] = Fenced(
-                    f"the run {state.run_id} was taken over by another process", hint="look with: burnish runs list"
-                )
-            elif state.error:
-                errors[group] = state.error
-            else:
-                try:
-                    self._encoder.add(state, group.records, group.at_ns)
-                except Exception as e:
-                    errors[group] = e if isinstance(e, BurnishError) else diagnose(e)[1]
+            if error := broken.get(state.run_id) or state.error:
+                errors[group] = error
+                continue
+            try:
+                self._encoder.add(state, group.records, group.at_ns)
+            except Exception as e:
+                errors[group] = e if isinstance(e, BurnishError) else diagnose(e)[1]
+                if group.strict:
+                    broken[state.run_id] = errors[group]
         return errors
 
     def _fenced(self, cursor: Any, groups: Sequence[Group]) -> set[str]:
@@ -184,7 +181,7 @@ class Committer:
     def _work(self, cursor: Any, groups: Sequence[Group], errors: dict[Group, BurnishError]) -> dict[Group, Any]:
         results: dict[Group, Any] = {}
         for group in groups:
-            if group.work:
+            if group.work and group not in errors:
                 try:
                     results[group] = group.work(Transaction(cursor, self._statements, self._encoder))
                 except BurnishError as e:
@@ -214,6 +211,10 @@ class Committer:
                 self._connection.close()
             finally:
                 self._connection = None
+
+
+def _fenced_error(run_id: str) -> Fenced:
+    return Fenced(f"the run {run_id} was taken over by another process", hint="look with: burnish runs list")
 
 
 def _settle(group: Group, error: BurnishError | None, result: Any) -> None:

@@ -17,8 +17,10 @@ from ..core.runs import RunEnd, RunSpec, Usage
 from ..core.text import storable
 from ..core.verdict import Verdict
 from .load import Recorded
-from .rows import RunState, weight
-from .writer import Ticket, Writer
+from .rows import RunState
+from .tickets import Ticket
+from .weights import weight
+from .writer import Writer
 
 Finish = Callable[[RunState, RunEnd, float], Awaitable[None]]
 Measure = Callable[[str], Awaitable[Usage]]

@@ -141,7 +141,13 @@ class Reader:
         rows = self._rows(select(b.codec, b.data, b.size).where(b.sha == sha))
         if not rows:
             raise StoreError(f"there is no stored text {sha[:40]!r}", hint="restore the database from a backup", code="corrupt")
-        return unpack(rows[0]["codec"], rows[0]["data"], rows[0]["size"]).decode("utf-8", "surrogatepass")
+        data = unpack(rows[0]["codec"], rows[0]["data"], rows[0]["size"])
+        try:
+            return data.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise StoreError(
+                f"what is stored under {sha} is no text", hint="token ids are read with the call", code="no_text"
+            ) from None
 
     def task(self, run: str) -> Task:
         """The task of a run."""

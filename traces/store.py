@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -30,6 +31,7 @@ from .load import Recorded
 from .migrate import check, migrate
 from .reader import Reader
 from .rows import FEEDBACK, PREVIEW, Encoder, Row, RunState
+from .tickets import Ticket
 from .usage import spend
 from .writer import Writer
 
@@ -113,15 +115,26 @@ class Store:
             Fenced: another process, or another part of this one, is running it.
         """
         writer = self._writer
+        taken: list[RunState] = []
 
         def take(tx: Transaction) -> RunState:
-            return _take(tx, writer, run_id)
+            taken.append(_take(tx, writer, run_id))
+            return taken[-1]
 
-        def hold(state: RunState) -> None:
-            writer.held[run_id] = state
-
-        state: RunState = await writer.do(take, hold)
-        spec, recorded, spent = await asyncio.to_thread(self._load, state)
+        try:
+            state: RunState = await writer.do(take)
+            spec, recorded, spent = await asyncio.to_thread(self._load, state)
+        except BaseException:
+            # Whoever asked will not get the journal, so the lease goes back as soon as the writer comes to it.
+            back = Ticket(
+                asyncio.get_running_loop(),
+                wait=False,
+                work=lambda tx: _give_back(tx, taken),
+                after=lambda _: _let_go(writer, taken),
+            )
+            with suppress(StoreError):
+                writer.put_now(back)
+            raise
         return RunJournal(spec, state, recorded, spent=spent, writer=writer, finish=self._finish, measure=self._usage)
 
     def close_sync(self) -> None:
@@ -155,14 +168,14 @@ class Store:
 
     async def _finish(self, state: RunState, end: RunEnd, elapsed: float) -> None:
         writer = self._shared.writer
-        if state.error:
-            raise state.error
+        # A run that lost a record cannot be done, but it can fail.
+        lost = state.error is not None and not isinstance(state.error, Fenced) and end.status != "done"
 
         def write_end(tx: Transaction) -> None:
             if not tx.run("run_end", _end_row(tx.encoder, state, end, elapsed)):
                 raise Fenced(f"the run {state.run_id} was taken over by another process", hint="look with: burnish runs list")
 
-        await writer.do(write_end, lambda _: writer.held.pop(state.run_id, None))
+        await writer.do(write_end, lambda _: _let_go(writer, [state]), state=None if lost else state)
 
     async def _usage(self, run_id: str) -> Usage:
         return await asyncio.to_thread(self.reader().usage, run_id)
@@ -174,12 +187,24 @@ def _take(tx: Transaction, writer: Writer, run_id: str) -> RunState:
         raise StoreError(f"there is no run {run_id}", hint="look with: burnish runs list", code="unknown_run")
     owner, epoch, heartbeat_ns, elapsed_ns, started_ns = found
     me, now = this_process(), time.time_ns()
-    if run_id in writer.held:
+    mine = writer.held.get(run_id)
+    if owner == me and mine and mine.epoch == epoch:
         raise Fenced(f"the run {run_id} is already running in this process", hint="wait for it")
     if owner != me and is_live(owner, heartbeat_ns, now):
         raise Fenced(f"the run {run_id} is running in {pid_of(owner)}", hint="wait for it, or stop that process")
     tx.run("run_take", (me, epoch + 1, now, started_ns or now, run_id))
-    return RunState(run_id, epoch + 1, elapsed_ns)
+    writer.held[run_id] = RunState(run_id, epoch + 1, elapsed_ns)
+    return writer.held[run_id]
+
+
+def _give_back(tx: Transaction, states: Sequence[RunState]) -> None:
+    tx.run_many("release", [(s.elapsed_ns, time.time_ns(), s.run_id, s.epoch) for s in states])
+
+
+def _let_go(writer: Writer, states: Sequence[RunState]) -> None:
+    for state in states:
+        if writer.held.get(state.run_id) is state:
+            del writer.held[state.run_id]
 
 
 def _run_row(encoder: Encoder, spec: RunSpec, now: int) -> Row:
@@ -241,9 +266,13 @@ def _unshare(url: str, shared: _Shared) -> None:
         shared.writer.close()
 
 
-def _unlock() -> None:
+def _forget_all() -> None:
+    """In a forked child: connections belong to the parent, and must not even be closed."""
     global _lock
     _lock = threading.Lock()
+    for shared in _open.values():
+        shared.reads.dispose(close=False)
+    _open.clear()
 
 
-os.register_at_fork(after_in_child=_unlock)
+os.register_at_fork(after_in_child=_forget_all)

@@ -17,17 +17,16 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine
 
-from ..core.errors import BurnishError, StoreError
-from ..core.records import Record
+from ..core.errors import StoreError
 from .commit import Committer, Group, Transaction
 from .leases import HEARTBEAT_SECONDS
 from .rows import RunState
+from .tickets import Loop, Ticket, acknowledge, admit, call, refuse
 
 MAX_RECORDS = 2000
 """Groups that may wait to be written."""
@@ -36,45 +35,6 @@ BATCH_GROUPS = 256
 BATCH_BYTES = 4 << 20
 CLOSE_SECONDS = 5.0
 """How long closing waits for the queue to be written."""
-
-Loop = asyncio.AbstractEventLoop
-
-
-class Ticket(Group):
-    """A group whose producer is on an event loop."""
-
-    __slots__ = ("future", "learn", "loop")
-
-    def __init__(
-        self,
-        loop: Loop,
-        *,
-        state: RunState | None = None,
-        records: Sequence[Record] = (),
-        weight: int = 0,
-        wait: bool = True,
-        learn: Callable[[Ticket], None] | None = None,
-        work: Callable[[Transaction], Any] | None = None,
-        after: Callable[[Any], object] | None = None,
-    ) -> None:
-        super().__init__(state, records, weight, strict=not wait, work=work, after=after)
-        self.loop = loop
-        self.future: asyncio.Future[Any] | None = loop.create_future() if wait else None
-        """What the producer waits for; None if he does not."""
-        self.learn = learn
-        """Called on the loop before the producer goes on."""
-
-    def acknowledge(self) -> None:
-        """Let the producer go on. Called on the loop."""
-        if self.learn:
-            self.learn(self)
-        future = self.future
-        if future is None or future.done():
-            return
-        if self.error is None:
-            future.set_result(self.result)
-        else:
-            future.set_exception(self.error)
 
 
 class Writer:
@@ -130,9 +90,18 @@ class Writer:
             self._waiting.append((ticket, room))
         await room
 
-    async def do(self, work: Callable[[Transaction], Any], after: Callable[[Any], object] | None = None) -> Any:
-        """Have a piece of work done in a transaction; its result, once that is durable."""
-        ticket = Ticket(asyncio.get_running_loop(), work=work, after=after)
+    async def do(
+        self,
+        work: Callable[[Transaction], Any],
+        after: Callable[[Any], object] | None = None,
+        *,
+        state: RunState | None = None,
+    ) -> Any:
+        """Have a piece of work done in a transaction; its result, once that is durable.
+
+        With a `state` it is done only if that run is still held and none of its records was lost.
+        """
+        ticket = Ticket(asyncio.get_running_loop(), state=state, work=work, after=after)
         await self.put(ticket)
         assert ticket.future is not None
         return await ticket.future
@@ -156,7 +125,7 @@ class Writer:
             refused = list(self._waiting)
             self._waiting.clear()
         for ticket, room in refused:
-            _call(ticket.loop, _refuse, [(room, self._stopped)])
+            call(ticket.loop, refuse, [(room, self._stopped)])
 
     def _has_room(self) -> bool:
         return self._records == 0 or (self._records < MAX_RECORDS and self._bytes < MAX_BYTES)
@@ -223,7 +192,7 @@ class Writer:
             if isinstance(group, Ticket) and group.settled:
                 by_loop.setdefault(group.loop, []).append(group)
         for loop, tickets in by_loop.items():
-            _call(loop, _acknowledge, tickets)
+            call(loop, acknowledge, tickets)
         with self._lock:
             self._records -= len(groups)
             self._bytes -= sum(g.weight for g in groups)
@@ -234,7 +203,7 @@ class Writer:
                     self._enqueue(ticket)
                     admitted.append(room)
         for room in admitted:
-            _call(room.get_loop(), _admit, [room])
+            call(room.get_loop(), admit, [room])
         for group in groups:
             if not group.settled:
                 self._queue.put(group)
@@ -249,7 +218,7 @@ class Writer:
                 return
             if isinstance(group, Ticket):
                 group.error = error
-                _call(group.loop, _acknowledge, [group])
+                call(group.loop, acknowledge, [group])
 
     def _heartbeat(self, tx: Transaction) -> None:
         now = time.time_ns()
@@ -265,28 +234,6 @@ class Writer:
             "a forked process cannot write to its parent's store", hint="open one of its own", code="forked"
         )
         self._lock = threading.Lock()
-
-
-def _call(loop: Loop, function: Callable[[list[Any]], None], items: list[Any]) -> None:
-    with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-        loop.call_soon_threadsafe(function, items)
-
-
-def _acknowledge(tickets: list[Ticket]) -> None:
-    for ticket in tickets:
-        ticket.acknowledge()
-
-
-def _admit(rooms: list[asyncio.Future[None]]) -> None:
-    for room in rooms:
-        if not room.done():
-            room.set_result(None)
-
-
-def _refuse(rooms: list[tuple[asyncio.Future[None], BurnishError]]) -> None:
-    for room, error in rooms:
-        if not room.done():
-            room.set_exception(error)
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
