@@ -24,47 +24,23 @@ from ..core.errors import ConfigError
 Statement = tuple[str, tuple[Any, ...]]
 
 _GROUP = 256
-_INTENT_COLUMNS = [
-    "id",
-    "run_id",
-    "seq",
-    "position",
-    "step",
-    "kind",
-    "role",
-    "purpose",
-    "engine",
-    "model",
-    "attempts",
-    "request_hash",
-    "request_sha",
-    "prompt_sha",
-    "seed",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "cost_micro_usd",
-    "error_code",
-    "error",
-    "sent_ns",
-]
-_OUTCOME_COLUMNS = [
-    "state",
-    "ended_seq",
-    "finish_reason",
-    "preview",
-    "text_sha",
-    "reasoning_sha",
-    "tokens_sha",
-    "detail_sha",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "cost_micro_usd",
-    "seconds",
-]
+_BEFORE: dict[str, Any] = {
+    "state": "intent",
+    "ended_seq": None,
+    "finish_reason": None,
+    "preview": None,
+    "text_sha": None,
+    "reasoning_sha": None,
+    "tokens_sha": None,
+    "detail_sha": None,
+    "prompt_tokens": 0,
+    "cached_tokens": 0,
+    "completion_tokens": 0,
+    "reasoning_tokens": 0,
+    "cost_micro_usd": 0,
+    "seconds": None,
+}
+"""Columns of a call that its result sets, with what they hold before."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +177,9 @@ def _rows(
     candidate: sqlite3.Row, call: sqlite3.Row, verdict: sqlite3.Row, tells: dict[str, sqlite3.Row], blobs: dict[str, sqlite3.Row]
 ) -> Rows:
     told = candidate["position"].rpartition("/")[2]
-    sets = ", ".join(f"{name} = ?" for name in _OUTCOME_COLUMNS)
-    update = (f"UPDATE call SET {sets} WHERE id = ?", (*(call[name] for name in _OUTCOME_COLUMNS), call["id"]))
-    intent = {name: call[name] for name in _INTENT_COLUMNS} | {"state": "intent"}
+    sets = ", ".join(f"{name} = ?" for name in _BEFORE)
+    update = (f"UPDATE call SET {sets} WHERE id = ?", (*(call[name] for name in _BEFORE), call["id"]))
+    intent = {**dict(call), **_BEFORE}
     return Rows(
         intent=[*_blobs(blobs, call["request_sha"], call["prompt_sha"]), _insert("call", intent)],
         result=[*_blobs(blobs, *(call[n] for n in ("text_sha", "reasoning_sha", "tokens_sha", "detail_sha"))), update],

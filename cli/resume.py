@@ -86,7 +86,7 @@ def _found(wanted: Wanted) -> tuple[list[RunSpec], str | None]:
             return [found.spec(row.id)], None
         batch = batch_id(found, wanted.batch) if wanted.batch is not None else None
         ids = found.unfinished(batch)
-        busy = {run.id for run in found.runs(status="running", limit=len(ids) + 1) if is_running(run)}
+        busy = {run.id for run in found.runs(status="running", batch=batch, limit=len(ids) + 1) if is_running(run)}
         free = [run_id for run_id in ids if run_id not in busy]
         if len(free) < len(ids):
             say(f"left alone, as other processes run them: {count(len(ids) - len(free), 'run')}")

@@ -19,6 +19,12 @@ Extractor: TypeAlias = Callable[[str], str | None]
 
 NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d{1,3})?")
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_SELECT = re.compile(
+    # A query begins with SELECT, or with WITH and the head of a common table expression; prose with "with" does not.
+    r"""\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?[\w"`\[\]]+\s*(?:\([^()]*\)\s*)?AS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\()"""
+    r""".*?(?=;|\n\s*\n|```|\Z)""",
+    re.IGNORECASE | re.DOTALL,
+)
 _FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
 
 
@@ -30,8 +36,11 @@ def number_key(text: str) -> str | None:
         return None
     if not value.is_finite() or abs(value.adjusted()) > 300:
         return None
-    key = format(value.normalize(), "f")
-    return "0" if key in ("-0", "+0") else key
+    # Not normalize(): that rounds to 28 digits.
+    key = format(value, "f")
+    if "." in key:
+        key = key.rstrip("0").rstrip(".")
+    return "0" if key == "-0" else key
 
 
 def last_number(text: str) -> str | None:
@@ -89,7 +98,7 @@ def sql(text: str) -> str | None:
 def first_select(text: str) -> str | None:
     """The first SELECT (or WITH ... SELECT) in the text, up to a semicolon, a blank line or a fence."""
     fenced = _FENCE.search(text)
-    match = re.search(r"\b(?:SELECT|WITH\b.*?\bSELECT)\b.*?(?=;|\n\s*\n|```|$)", fenced.group(1) if fenced else text, re.I | re.S)
+    match = _SELECT.search(fenced.group(1) if fenced else text)
     return match.group(0).strip() if match else None
 
 

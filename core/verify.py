@@ -33,6 +33,11 @@ async def judge(verifier: Verifier, task: Task, candidate: Candidate, ctx: Conte
     except _RUN_EVENTS:
         raise
     except VerifierFailed as e:
-        return Verdict.abstain(e.code, one_line(e.message, 500))
+        return _abstained(e.code, e.message)
     except Exception as e:
-        return Verdict.abstain("verifier_error", one_line(f"{type(e).__name__}: {e}", 500))
+        return _abstained("verifier_error", f"{type(e).__name__}: {e}")
+
+
+def _abstained(reason: str, error: str) -> Verdict:
+    # Into the evidence, not the feedback: an exception of a verifier that sees the reference may quote it.
+    return Verdict.abstain(reason, "the verifier could not judge", evidence={"error": one_line(error, 500)})

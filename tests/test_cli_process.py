@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +13,33 @@ from tests.cli_kit import ended, environment, kill, program, start, until
 from tests.helpers import rows
 
 QUESTION = "What is 17 + 25?"
-SLOW = (
-    *("--engine", "scripted", "--engine-arg", "accuracy=0", "--engine-arg", "latency=0.4", "--engine-arg", "log=sent.log"),
-    *("--verifier", "numeric", "--reference", "42", "--set", "n=6", "--set", "width=2", "--store", "sqlite:///runs.db"),
-)
+HANGS = """
+import itertools
+from pathlib import Path
+
+from burnish.engine.replies import Reply
+
+calls = itertools.count()
+
+
+def reply(call):
+    # Three calls are answered at once; the others never, unless there is a file `go`.
+    return Reply("41", latency=0.0 if next(calls) < 3 or Path("go").exists() else 600.0)
+"""
+ENGINE = ("--engine", "scripted", "--engine-arg", "replies=hangs.py:reply", "--engine-arg", "log=sent.log")
+STORE = ("--store", "sqlite:///runs.db")
+SLOW = (*ENGINE, *STORE, "--verifier", "numeric", "--reference", "42", "--set", "n=6", "--set", "width=2")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "hangs.py").write_text(HANGS)
+    return tmp_path
+
+
+def hanging(folder: Path) -> bool:
+    """Whether three calls are through and the next two hang."""
+    return len(sent(folder)) == 5 and judged(folder) == 3
 
 
 def sent(folder: Path) -> list[str]:
@@ -30,40 +52,38 @@ def judged(folder: Path) -> int:
     return rows(folder, "SELECT count(*) FROM verdict")[0][0]
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path):
-    process = start("run", "best_of_n", QUESTION, *SLOW, cwd=tmp_path)
-    until(lambda: (tmp_path / "runs.db").exists() and len(sent(tmp_path)) >= 3 and judged(tmp_path) >= 2)
+def test_a_killed_run_goes_on_where_it_was(folder):
+    process = start("run", "best_of_n", QUESTION, *SLOW, cwd=folder)
+    until(lambda: hanging(folder))
     kill(process)
-    before = judged(tmp_path)
-    ((run_id, status),) = rows(tmp_path, "SELECT id, status FROM run")
+    ((run_id, status),) = rows(folder, "SELECT id, status FROM run")
     assert status == "running"
-    store = ("--store", "sqlite:///runs.db")
-    assert "killed" in program("runs", *store, cwd=tmp_path).out
-    resumed = program("runs", "resume", run_id[-8:], *store, "--json", cwd=tmp_path)
+    assert "killed" in program("runs", *STORE, cwd=folder).out
+    (folder / "go").touch()
+    resumed = program("runs", "resume", run_id[-8:], *STORE, "--json", cwd=folder)
     assert resumed.status == 3
     assert resumed.data["outcome"] == "rejected"
-    assert resumed.data["usage"]["verdicts"] == 6 == judged(tmp_path)
-    assert before < 6
-    finished = rows(tmp_path, "SELECT count(*) FROM call WHERE state = 'ok'")[0][0]
-    assert finished == 6
-    # Two were in flight when it was killed: they, and no others, were sent twice.
-    assert 6 <= len(sent(tmp_path)) <= 8
+    assert resumed.data["usage"]["verdicts"] == 6 == judged(folder)
+    assert rows(folder, "SELECT count(*) FROM call WHERE state = 'ok'") == [(6,)]
+    # The two that were in flight when it was killed were sent twice, and no others.
+    assert len(sent(folder)) == 8
 
 
-def test_the_first_signal_stops_in_order_and_the_run_can_go_on(tmp_path):
-    process = start("run", "best_of_n", QUESTION, *SLOW, "--json", cwd=tmp_path)
-    until(lambda: len(sent(tmp_path)) >= 3)
+def test_the_first_signal_stops_in_order_and_the_run_can_go_on(folder):
+    process = start("run", "best_of_n", QUESTION, *SLOW, "--json", cwd=folder)
+    until(lambda: hanging(folder))
     process.send_signal(signal.SIGINT)
     stopped = ended(process)
     assert stopped.status == 130
     assert stopped.error["kind"] == "cancelled"
     run_id = stopped.error["run_id"]
     assert f"burnish runs resume {run_id[-8:]}" in stopped.error["hint"]
-    assert rows(tmp_path, "SELECT status FROM run") == [("interrupted",)]
-    resumed = program("runs", "resume", "--all", "--store", "sqlite:///runs.db", "--json", cwd=tmp_path)
+    assert rows(folder, "SELECT status FROM run") == [("interrupted",)]
+    (folder / "go").touch()
+    resumed = program("runs", "resume", "--all", *STORE, "--json", cwd=folder)
     assert resumed.status == 0
     assert [r["run_id"] for r in resumed.data["results"]] == [run_id]
-    assert judged(tmp_path) == 6
+    assert judged(folder) == 6
 
 
 def test_the_second_signal_ends_at_once(tmp_path):
@@ -78,31 +98,34 @@ def test_the_second_signal_ends_at_once(tmp_path):
     assert ended(process).status == 130
 
 
-def test_an_interrupted_batch_says_what_is_left(tmp_path):
-    (tmp_path / "tasks.jsonl").write_text("".join(f'{{"prompt": "What is {i} + 1?"}}\n' for i in range(6)))
-    process = start("run", "single", "--tasks", "tasks.jsonl", *SLOW[:8], "--concurrency", "1", cwd=tmp_path)
-    until(lambda: len(sent(tmp_path)) >= 2)
+def test_an_interrupted_batch_says_what_is_left(folder):
+    (folder / "tasks.jsonl").write_text("".join(f'{{"prompt": "What is {i} + 1?"}}\n' for i in range(6)))
+    process = start("run", "single", "--tasks", "tasks.jsonl", *ENGINE, *STORE, "--concurrency", "1", cwd=folder)
+    until(lambda: len(sent(folder)) == 4)
     process.send_signal(signal.SIGTERM)
     stopped = ended(process)
     assert stopped.status == 130
-    assert " not begun" in stopped.err
+    assert "4 runs: 3 unverified, 1 interrupted" in stopped.err
+    assert "2 not begun" in stopped.err
     batch = next(line.split()[1] for line in stopped.err.splitlines() if line.startswith("batch "))
     assert f"burnish runs resume --batch {batch[-8:]}" in stopped.err
-    resumed = program("runs", "resume", "--batch", batch, "--json", cwd=tmp_path)
+    (folder / "go").touch()
+    resumed = program("runs", "resume", "--batch", batch, *STORE, "--json", cwd=folder)
     assert resumed.status == 0
-    assert len(resumed.data["results"]) >= 4
-    with sqlite3.connect(tmp_path / "burnish.db") as connection:
-        assert connection.execute("SELECT count(*) FROM run WHERE status = 'done'").fetchone() == (6,)
-    connection.close()
+    assert len(resumed.data["results"]) == 3
+    assert rows(folder, "SELECT count(*) FROM run WHERE status = 'done'") == [(6,)]
 
 
-def test_a_run_that_another_process_has_is_refused(tmp_path):
-    process = start("run", "best_of_n", QUESTION, *SLOW, cwd=tmp_path)
+def test_a_run_that_another_process_has_is_refused(folder):
+    process = start("run", "best_of_n", QUESTION, *SLOW, cwd=folder)
     try:
-        until(lambda: len(sent(tmp_path)) >= 1)
-        ((run_id,),) = rows(tmp_path, "SELECT id FROM run")
-        refused = program("runs", "resume", run_id, "--store", "sqlite:///runs.db", "--json", cwd=tmp_path)
+        until(lambda: hanging(folder))
+        ((run_id,),) = rows(folder, "SELECT id FROM run")
+        refused = program("runs", "resume", run_id, *STORE, "--json", cwd=folder)
         assert (refused.status, refused.error["kind"]) == (7, "fenced")
+        left = program("runs", "resume", "--all", *STORE, "--json", cwd=folder)
+        assert (left.status, left.data["results"]) == (0, [])
+        assert "1 run" in left.err
     finally:
         kill(process)
 

@@ -37,9 +37,10 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        command = [sys.executable, "-P", str(Path(worker_main.__file__)), str(theirs.fileno()), str(os.getpid())]
+        try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(Path(worker_main.__file__)), str(theirs.fileno()), str(os.getpid())],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -47,6 +48,11 @@ class WorkerProcess:
                 start_new_session=True,
                 env={**os.environ, IN_WORKER: "1"},
             )
+        except OSError:
+            self._socket.close()
+            raise
+        finally:
+            theirs.close()
         self._number = 0
 
     def call(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
