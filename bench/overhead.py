@@ -43,7 +43,18 @@ def run(repetitions: int = REPETITIONS) -> Section:
             Measure(name="  against a bare writer of its rows", values=_ratios(ours, writer), bar=BARE_BAR),
             Measure(name="  against LangGraph Send and its saver", values=_ratios(ours, send), bar=SEND_BAR),
         ]
+    alone = asyncio.run(_alone(repetitions))
+    measures.append(Measure(name="a whole run of one candidate", values=[round(s * 1e3, 2) for s in alone], unit="ms"))
     return Section(name="overhead", measures=measures, details=details)
+
+
+async def _alone(repetitions: int) -> list[float]:
+    """Seconds of a run with one candidate: what of the above is the run's and not its candidates'."""
+    found: list[float] = []
+    for _ in range(repetitions + 1):
+        with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
+            found.append((await search(Path(folder) / "alone.db", 1))[1])
+    return found[1:]
 
 
 async def _alternate(wide: int, repetitions: int) -> tuple[list[float], list[float], list[float], float]:

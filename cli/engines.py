@@ -32,7 +32,7 @@ def chosen_engine(name: str | None, model: str | None, given: Iterable[str], pro
         ConfigError: there is no such engine, or an argument that it does not take.
         EngineUnavailable: what it needs is not installed.
     """
-    from ..engine.registry import make_engine, recipe
+    from ..engine.registry import from_recipe, recipe
 
     name = name or project.engine or DEFAULT
     args: dict[str, Any] = {**project.engines.get(name, {})}
@@ -42,5 +42,6 @@ def chosen_engine(name: str | None, model: str | None, given: Iterable[str], pro
         if not sign or not key.strip():
             raise ConfigError(f"--engine-arg {text!r} is no key=value", hint="as in --engine-arg max_num_seqs=64")
         args[key.strip()] = value
-    model = model or told
-    return Made(make_engine(name, model, args), recipe(name, model, args), name)
+    # Made from the recipe, as a resumed run will: paths are absolute in both, so that both are the same engine.
+    stored = recipe(name, model or told, args)
+    return Made(from_recipe(stored), stored, name)

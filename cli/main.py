@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import __version__
-from . import graphs, init, run, runs
+from . import doctor, engine, graphs, init, models, run, runs
 from .errors import FAILURE, report, wants_json
 
 app = typer.Typer(
@@ -45,18 +43,6 @@ def _no_color(wanted: bool) -> None:
         os.environ["NO_COLOR"] = "1"
 
 
-def _mount() -> None:
-    """Add the commands that tend the engine: each module has a `register(app)` or an `app` of its own."""
-    for name in ("engine", "models", "doctor"):
-        if find_spec(f".{name}", __package__) is None:
-            continue
-        module = import_module(f".{name}", __package__)
-        if hasattr(module, "register"):
-            module.register(app)
-        else:
-            app.add_typer(module.app, name=name)
-
-
 @app.callback()
 def root(
     version: Annotated[
@@ -74,7 +60,9 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.add_typer(runs.app, name="runs")
 app.add_typer(graphs.app, name="graphs")
-_mount()
+app.add_typer(engine.app, name="engine")
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
