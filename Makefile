@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml
 	@echo "env: $(VENV) with `$(PYTHON) --version`"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'env: installing burnish and its tools (a minute or two)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' || { echo 'error: the packages cannot be had; is a package index reachable? (pip config list)' >&2; exit 1; }
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[dev]' || { echo 'error: the packages cannot be had; is a package index reachable? (pip config list)' >&2; exit 1; }
 	@touch $(STAMP)
 
 engine: env ## vLLM: the ordinary one where there is an NVIDIA GPU, else the CPU one

@@ -81,10 +81,10 @@ def _sqlite() -> Check:
 def _store(url: str | None) -> Check:
     from ..core.errors import BurnishError
     from ..engine.doctor import Check
-    from ..traces.store import Store
+    from ..traces import store as traces
 
     try:
-        reader = Store.open_reader(url)
+        reader = traces.Store.open_reader(url)
     except BurnishError as e:
         if e.code in ("missing", "older_schema"):
             return Check("store", "ok", f"{e.message}; the first run sees to it")

@@ -70,7 +70,10 @@ class Budget:
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
 
     def __bool__(self) -> bool:
-        return bool(self.to_json())
+        return any(getattr(self, name) is not None for name in _LIMITS)
+
+
+_LIMITS = tuple(f.name for f in fields(Budget))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +87,22 @@ class Spend:
     usd: float = 0.0
 
     def __add__(self, other: Spend) -> Spend:
-        return Spend(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        return Spend(
+            calls=self.calls + other.calls,
+            tokens=self.tokens + other.tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            verifier_calls=self.verifier_calls + other.verifier_calls,
+            usd=self.usd + other.usd,
+        )
 
     def __sub__(self, other: Spend) -> Spend:
-        return Spend(**{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)})
+        return Spend(
+            calls=self.calls - other.calls,
+            tokens=self.tokens - other.tokens,
+            output_tokens=self.output_tokens - other.output_tokens,
+            verifier_calls=self.verifier_calls - other.verifier_calls,
+            usd=self.usd - other.usd,
+        )
 
 
 class Ledger:
@@ -103,7 +118,8 @@ class Ledger:
         """Held by calls in flight."""
         self._clock = clock
         self._began = clock() - elapsed
-        self._settled = asyncio.Condition()
+        self._limits = budget.to_json()
+        self._waiting: list[asyncio.Future[None]] = []
         self._in_flight = 0
 
     @property
@@ -125,7 +141,7 @@ class Ledger:
         """
         while limit := self._exceeded(want):
             if limit == "seconds" or self._in_flight == 0:
-                left = self.budget.to_json()[limit]
+                left = self._limits[limit]
                 raise BudgetExhausted(
                     f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"
                 )
@@ -138,19 +154,24 @@ class Ledger:
         self.reserved -= held
         self.spent += actual
         self._in_flight -= 1
-        async with self._settled:
-            self._settled.notify_all()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     async def _next_settlement(self) -> None:
-        async with self._settled:
-            await self._settled.wait()
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
 
     def _exceeded(self, want: Spend) -> str | None:
+        if not self._limits:
+            return None
         if self.seconds_left == 0:
             return "seconds"
         total = self.spent + self.reserved + want
         for name in ("calls", "tokens", "output_tokens", "verifier_calls", "usd"):
-            limit = getattr(self.budget, name)
+            limit = self._limits.get(name)
             if limit is not None and getattr(want, name) and getattr(total, name) > limit:
                 return name
         return None

@@ -10,12 +10,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, cast
 
 from .budget import Ledger, Spend
 from .candidate import Candidate, Kind
 from .claims import Claims
-from .completion import Completion, Watch
+from .completion import Completion, TokenCounts, Watch
 from .engine import Engine, require
 from .errors import (
     BudgetExhausted,
@@ -31,7 +32,7 @@ from .ids import Json, as_json, derived_id, derived_seed, json_hash
 from .journal import Journal
 from .prompt import Message, Prompt
 from .rank import rank
-from .records import Intent, Judged, Outcome, Record, RecordedCall
+from .records import CallState, Intent, Judged, Outcome, Record, RecordedCall
 from .sampling import Sampling
 from .stop import Stop
 from .task import Task
@@ -156,13 +157,13 @@ class Context:
         engine, prompt, sampling = self.engine(role), Prompt.of(prompt), sampling or Sampling()
         info = engine.info
         require(engine, (*sampling.needs, *prompt.needs), why=f"a call of the {role}")
-        request: dict[str, Json] = {"role": role, "model": info.model, "sampling": sampling.to_json()}
-        digest = json_hash({**request, "prompt": prompt.to_json()})
+        request, digest = _described(role, info.model, prompt, sampling)
         async with _Claimed(self, "generate", digest, key) as position:
             if sampling.seed is None:
                 sampling = sampling.but(seed=derived_seed(self.run.seed, position))
-            most = sampling.max_tokens
-            total = most + engine.count_tokens(prompt) if self.run.ledger.budget.tokens is not None else most
+            most, ledger = sampling.max_tokens, self.run.ledger
+            total = most + engine.count_tokens(prompt) if ledger.budget.tokens is not None else most
+            held = Spend(calls=1, tokens=total, output_tokens=most)
             intent = Intent(
                 position=position,
                 step="/".join(("", *self.run.locate())),
@@ -175,11 +176,11 @@ class Context:
                 model=info.model,
                 prompt=prompt,
                 sampling=sampling,
-                reserved=Spend(calls=1, tokens=total, output_tokens=most),
+                reserved=held if ledger.budget else None,
             )
-            outcome = await self._call(intent, lambda: engine.generate(prompt, sampling, watch=watch, stop=self.stop))
-            assert outcome.completion is not None
-            return replace(outcome.completion, call_id=self.id("call", position))
+            done = await self._call(intent, held, lambda: engine.generate(prompt, sampling, watch=watch, stop=self.stop))
+            assert done.completion is not None
+            return replace(done.completion, call_id=self.id("call", position))
 
     async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Any]], *, key: str | None = None) -> Any:
         """Do something once: on resume the recorded value is returned and `perform` is not called.
@@ -195,7 +196,7 @@ class Context:
         async with _Claimed(self, kind, digest, key) as position:
             step = "/".join(("", *self.run.locate()))
             intent = Intent(position=position, step=step, kind=kind, request_hash=digest, request=request, purpose=self.purpose)
-            return (await self._call(intent, perform)).value
+            return (await self._call(intent, None, perform)).value
 
     async def verify(self, verifier: Verifier, candidate: Candidate, *, key: str = "", grading: bool = False) -> Verdict:
         """Have a verifier judge a candidate, recorded. A verifier that raises abstains.
@@ -260,7 +261,7 @@ class Context:
         """Write facts into the journal, in one transaction."""
         await self.run.journal.write(*records, wait=wait)
 
-    async def _call(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> RecordedCall:
+    async def _call(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> RecordedCall | Outcome:
         recorded = self.run.journal.call(intent.position)
         if recorded and recorded.request_hash != intent.request_hash:
             raise ReplayMismatch(
@@ -278,56 +279,49 @@ class Context:
             )
         if self.stop.requested or self.run.stop.requested:
             raise Cancelled(f"stopped: {self.stop.reason or self.run.stop.reason}")
-        return await self._perform(intent, perform)
+        return _replayed(await self._perform(intent, held, perform), intent)
 
-    async def _perform(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> RecordedCall:
-        ledger, held = self.run.ledger, intent.reserved
-        entry = held if ledger.budget else None
-        if held:
-            try:
-                await ledger.reserve(held, self.stop)
-            except BudgetExhausted as e:
-                refusal = Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message)
-                self.run.limit = e.limit
-                await self.record(replace(intent, reserved=None), refusal)
-                raise
-        spent, began = Spend(), time.perf_counter()
+    async def _perform(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> Outcome:
+        ledger = self.run.ledger
+        if held is None:
+            await self.record(intent)
+            outcome, _ = await self._attempt(intent, perform)
+            await self.record(outcome)
+            return outcome
         try:
-            await self.record(replace(intent, reserved=entry))
-            outcome = await self._attempt(intent, perform)
-            spent = _spend(outcome) if held else spent
-            took = time.perf_counter() - began
-            await self.record(replace(outcome, seconds=took, spent=spent if entry else None))
+            await ledger.reserve(held, self.stop)
+        except BudgetExhausted as e:
+            self.run.limit = e.limit
+            refusal = Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message)
+            await self.record(replace(intent, reserved=None), refusal)
+            raise
+        spent = Spend()
+        try:
+            await self.record(intent)
+            outcome, spent = await self._attempt(intent, perform)
+            await self.record(outcome)
         finally:
-            if held:
-                await ledger.settle(held, spent)
-        done = RecordedCall(
-            request_hash=intent.request_hash,
-            state=outcome.state,
-            completion=outcome.completion,
-            value=outcome.value,
-            error_code=outcome.error_code,
-            error=outcome.error,
-        )
-        return _replayed(done, intent)
+            await ledger.settle(held, spent)
+        return outcome
 
-    async def _attempt(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> Outcome:
+    async def _attempt(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> tuple[Outcome, Spend]:
+        began = time.perf_counter()
         try:
             result = await perform()
         except GenerationFailed as e:
-            return Outcome(position=intent.position, state="error", error_code=e.code, error=e.message)
+            return _ended(intent, "error", began, error_code=e.code, error=e.message)
         except (BurnishError, asyncio.CancelledError):
             raise
         except Exception as e:
             if intent.kind != "generate":
                 raise
-            return Outcome(position=intent.position, state="error", error_code="engine_error", error=f"{type(e).__name__}: {e}")
+            return _ended(intent, "error", began, error_code="engine_error", error=f"{type(e).__name__}: {e}")
         if not isinstance(result, Completion):
-            return Outcome(position=intent.position, state="ok", value=as_json(cast(object, result)))
+            return _ended(intent, "ok", began, value=as_json(cast(object, result)))
         if result.finish_reason == "aborted" and self.run.stop.requested:
             raise Cancelled(f"stopped: {self.run.stop.reason}")
         cancelled = result.finish_reason == "aborted" and self.stop.requested
-        return Outcome(position=intent.position, state="cancelled" if cancelled else "ok", completion=result)
+        return _ended(intent, "cancelled" if cancelled else "ok", began, completion=result)
 
 
 class _Claimed:
@@ -346,22 +340,40 @@ class _Claimed:
             self._claims.ended(self._stem)
 
 
-def _replayed(recorded: RecordedCall, intent: Intent) -> RecordedCall:
-    """A recorded call's result, or its failure raised anew."""
-    match recorded.state:
+def _replayed(done: RecordedCall | Outcome, intent: Intent) -> RecordedCall | Outcome:
+    """A call's result, or its failure raised."""
+    match done.state:
         case "error":
-            raise GenerationFailed(recorded.error, code=recorded.error_code)
+            raise GenerationFailed(done.error, code=done.error_code)
         case "refused":
-            raise BudgetExhausted(recorded.error, limit=recorded.error_code)
+            raise BudgetExhausted(done.error, limit=done.error_code)
         case _:
-            if intent.kind == "generate" and recorded.completion is None:
-                raise StoreError(f"the recorded completion at {intent.position} is missing", hint="burnish doctor --store URL")
-            return recorded
+            if intent.kind == "generate" and done.completion is None:
+                raise StoreError(
+                    f"the recorded completion at {intent.position} is missing", hint="restore the store from a backup"
+                )
+            return done
 
 
-def _spend(outcome: Outcome) -> Spend:
-    completion = outcome.completion
-    if completion is None:
-        return Spend(calls=1)
-    tokens = completion.tokens
-    return Spend(calls=1, tokens=tokens.total, output_tokens=tokens.completion, usd=completion.cost_usd)
+def _ended(intent: Intent, state: CallState, began: float, **how: Any) -> tuple[Outcome, Spend]:
+    """The outcome of a call that was sent, and what it spent."""
+    completion: Completion | None = how.get("completion")
+    tokens = completion.tokens if completion else TokenCounts()
+    cost = completion.cost_usd if completion else 0.0
+    spent = Spend(calls=1, tokens=tokens.total, output_tokens=tokens.completion, usd=cost)
+    took = time.perf_counter() - began
+    return Outcome(position=intent.position, state=state, seconds=took, spent=spent if intent.reserved else None, **how), spent
+
+
+def _described(role: str, model: str, prompt: Prompt, sampling: Sampling) -> tuple[dict[str, Json], str]:
+    """What a call asks for, and its hash. Samples of one prompt are alike, so the newest are kept at hand."""
+    try:
+        return _described_once(role, model, prompt, sampling)
+    except TypeError:  # A JSON Schema cannot be hashed.
+        return _described_once.__wrapped__(role, model, prompt, sampling)
+
+
+@lru_cache(maxsize=256)
+def _described_once(role: str, model: str, prompt: Prompt, sampling: Sampling) -> tuple[dict[str, Json], str]:
+    request: dict[str, Json] = {"role": role, "model": model, "sampling": sampling.to_json()}
+    return request, json_hash({**request, "prompt": prompt.to_json()})

@@ -9,6 +9,8 @@ from typing import Any
 from .errors import ConfigError
 from .ids import Json
 
+_CONSTRAINTS = ("json_schema", "regex", "choice", "grammar")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -40,22 +42,23 @@ class Sampling:
     """An EBNF grammar that the answer is constrained to."""
 
     def __post_init__(self) -> None:
-        checks = (
-            (self.max_tokens >= 1, f"max_tokens is {self.max_tokens}", "at least 1"),
-            (0 <= self.temperature <= 2, f"temperature is {self.temperature}", "0 to 2"),
-            (0 < self.top_p <= 1, f"top_p is {self.top_p}", "above 0, at most 1"),
-            (self.top_k is None or self.top_k >= 1, f"top_k is {self.top_k}", "at least 1, or None"),
-            (self.logprobs is None or self.logprobs >= 0, f"logprobs is {self.logprobs}", "0 or more, or None"),
-            (len(self.constraints) <= 1, f"several output constraints: {', '.join(self.constraints)}", "at most one"),
-        )
-        for fine, what, hint in checks:
-            if not fine:
-                raise ConfigError(f"sampling: {what}", hint=hint)
+        if self.max_tokens < 1:
+            raise _out_of_range("max_tokens", self.max_tokens, "at least 1")
+        if not 0 <= self.temperature <= 2:
+            raise _out_of_range("temperature", self.temperature, "0 to 2")
+        if not 0 < self.top_p <= 1:
+            raise _out_of_range("top_p", self.top_p, "above 0, at most 1")
+        if self.top_k is not None and self.top_k < 1:
+            raise _out_of_range("top_k", self.top_k, "at least 1, or None")
+        if self.logprobs is not None and self.logprobs < 0:
+            raise _out_of_range("logprobs", self.logprobs, "0 or more, or None")
+        if len(self.constraints) > 1:
+            raise ConfigError(f"sampling: several output constraints: {', '.join(self.constraints)}", hint="at most one")
 
     @property
     def constraints(self) -> tuple[str, ...]:
         """Names of the output constraints that are set."""
-        return tuple(n for n in ("json_schema", "regex", "choice", "grammar") if getattr(self, n) is not None)
+        return tuple(n for n in _CONSTRAINTS if getattr(self, n) is not None)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -68,10 +71,11 @@ class Sampling:
         Raises:
             ConfigError: for a field that does not exist or a value out of range.
         """
-        unknown = changes.keys() - {f.name for f in fields(self)}
+        if not changes:
+            return self
+        unknown = changes.keys() - _DEFAULTS.keys()
         if unknown:
-            known = ", ".join(f.name for f in fields(self))
-            raise ConfigError(f"sampling has no field {', '.join(sorted(unknown))}", hint=f"one of: {known}")
+            raise ConfigError(f"sampling has no field {', '.join(sorted(unknown))}", hint=f"one of: {', '.join(_DEFAULTS)}")
         if isinstance(changes.get("stop"), list):
             changes["stop"] = tuple(changes["stop"])
         if isinstance(changes.get("choice"), list):
@@ -80,10 +84,16 @@ class Sampling:
 
     def to_json(self) -> dict[str, Json]:
         """Fields that differ from the defaults, for hashing and storing."""
-        default = Sampling()
         out: dict[str, Json] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value != getattr(default, f.name) or f.name in ("max_tokens", "temperature"):
-                out[f.name] = list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if value != default or name in ("max_tokens", "temperature"):
+                out[name] = list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]
         return out
+
+
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Sampling)}
+
+
+def _out_of_range(name: str, value: float, hint: str) -> ConfigError:
+    return ConfigError(f"sampling: {name} is {value}", hint=hint)

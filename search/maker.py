@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..core.candidate import Candidate
+from ..core.completion import Completion
 from ..core.context import Context
 from ..core.extract import Extractor, answer_key
 from ..core.policy import Expansion, Probe, Scored
@@ -56,11 +57,12 @@ class Maker:
         said = tuple(self.verdicts.get(p) for p in expansion.parents)
         completion = await self.proposer.propose(scope, Proposal(expansion=expansion, parents=parents, verdicts=said))
         prefix, ids = _prefix(expansion, parents, said)
+        text = prefix + completion.text
         tokens = None if ids is None or completion.token_ids is None else ids + completion.token_ids
         candidate = Candidate(
             id=self.ctx.id("candidate", scope.base),
             position=scope.base,
-            text=prefix + completion.text,
+            text=text,
             reasoning=completion.reasoning,
             kind=expansion.kind,
             parents=tuple(p.id for p in parents),
@@ -68,16 +70,15 @@ class Maker:
             finish_reason=completion.finish_reason,
             call_id=completion.call_id,
             token_ids=tokens,
+            answer=answer_key(self.extract, text, truncated=completion.finish_reason == "length"),
         )
-        candidate = replace(candidate, answer=answer_key(self.extract, candidate.text, truncated=candidate.truncated))
         await self.ctx.record(candidate, wait=False)
         self.candidates[expansion.id] = candidate
         self.ctx.run.note(candidate)
         if self.verifier:
             flight.judging = True
             self.verdicts[expansion.id] = await scope.verify(self.verifier, candidate)
-        scored = _scored(expansion.id, candidate, self.verdicts.get(expansion.id))
-        return replace(scored, logprob=completion.logprob, tokens=completion.tokens.completion)
+        return _scored(expansion.id, candidate, self.verdicts.get(expansion.id), completion)
 
     async def probe(self, probe: Probe, flight: Flight) -> Scored:
         """Have an existing candidate judged once more."""
@@ -89,13 +90,18 @@ class Maker:
         return _scored(probe.id, candidate, verdict)
 
 
-def _scored(name: str, candidate: Candidate, verdict: Verdict | None) -> Scored:
-    verdict = verdict or Verdict.abstain("no_verifier")
+_UNJUDGED = Verdict.abstain("no_verifier")
+
+
+def _scored(name: str, candidate: Candidate, verdict: Verdict | None, completion: Completion | None = None) -> Scored:
+    verdict = verdict or _UNJUDGED
     return Scored(
         id=name,
         outcome=verdict.outcome,
         score=verdict.score,
         answer=candidate.answer,
+        logprob=completion.logprob if completion else None,
+        tokens=completion.tokens.completion if completion else 0,
         finish_reason=candidate.finish_reason,
         valid_prefix=verdict.valid_prefix,
     )

@@ -17,22 +17,24 @@ class Pool:
     asked: int = 0
     results: tuple[Scored, ...] = ()
     """In the order of telling, one for each sample."""
+    back: int = 0
+    """Which samples have come back: a bit for each."""
+    passed: str | None = None
+    """The first sample told that passed; None while there is none."""
 
     def told(self, result: Scored) -> Pool:
         """With one more result; a duplicate or an unknown one changes nothing."""
-        known = {f"x{i}" for i in range(self.asked)} - {r.id for r in self.results}
-        return replace(self, results=(*self.results, result)) if result.id in known else self
+        number = result.id[1:]
+        i = int(number) if number.isdecimal() else self.asked
+        if i >= self.asked or self.back >> i & 1 or result.id != f"x{i}":
+            return self
+        passed = self.passed or (result.id if result.error is None and result.outcome == "pass" else None)
+        return Pool(self.asked, (*self.results, result), self.back | 1 << i, passed)
 
     @property
     def alive(self) -> list[Scored]:
         """Results with a candidate, in the order of their ids."""
         return sorted((r for r in self.results if r.error is None), key=lambda r: int(r.id[1:]))
-
-    @property
-    def in_flight(self) -> tuple[str, ...]:
-        """Ids asked for that have not come back."""
-        back = {r.id for r in self.results}
-        return tuple(name for i in range(self.asked) if (name := f"x{i}") not in back)
 
 
 class _Sampler:
@@ -46,6 +48,8 @@ class _Sampler:
 
     def ask(self, state: Pool) -> tuple[Pool, Moves]:
         """All samples, once."""
+        if state.asked == self.n:
+            return state, Moves()
         wanted = tuple(Expansion(id=f"x{i}") for i in range(state.asked, self.n))
         return replace(state, asked=self.n), Moves(expansions=wanted)
 
@@ -88,9 +92,8 @@ class BestOfN(_Sampler):
 
     def finish(self, state: Pool, must: bool) -> Selection | None:
         """The first pass, or the best of all that came back."""
-        passed = next((r for r in state.results if r.error is None and r.outcome == "pass"), None)
-        if passed and self.stop_at_pass:
-            return Selection(id=passed.id, reason="passed")
+        if state.passed and self.stop_at_pass:
+            return Selection(id=state.passed, reason="passed")
         if not must and len(state.results) < self.n:
             return None
         if not state.alive:
@@ -121,8 +124,11 @@ class Majority(_Sampler):
 
     def finish(self, state: Pool, must: bool) -> Selection | None:
         """The plurality, once all votes are in or the rest cannot change it."""
+        outstanding = 0 if must else self.n - len(state.results)
+        if outstanding and not self.stop_early:
+            return None
         votes = Counter(r.answer for r in state.alive if r.answer is not None)
-        if not must and len(state.results) < self.n and not (self.stop_early and _decided(votes, self.n - len(state.results))):
+        if outstanding and not _decided(votes, outstanding):
             return None
         if not state.alive:
             return Selection(id=None, reason="no_candidate")
