@@ -80,7 +80,8 @@ def path(name: Name = "", as_json: AsJson = False) -> int:
     spec = models.spec_of(wanted)
     model = models.stored(spec.name if spec else wanted)
     if not model.ready:
-        raise EngineUnavailable(f"the model {model.name} is not ready: {model.problem}", hint=f"burnish models pull {model.name}")
+        mend = f"burnish models pull {'--force ' if model.path.is_dir() else ''}{model.name}" if spec else "burnish models list"
+        raise EngineUnavailable(f"the model {model.name} is not ready: {model.problem}", hint=mend)
     if as_json:
         emit(model.to_json())
     else:

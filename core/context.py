@@ -113,7 +113,7 @@ class Context:
         """
         here, claims = self.position, self.run.claims
         base = claims.numbered(f"{here}/s") if name is None else claims.keyed(f"{here}/{name}")
-        return replace(self, base=base, depth=len(self.run.locate()), stop=stop or self.stop)
+        return Context(self.run, base, len(self.run.locate()), stop or self.stop, self.purpose)
 
     def engine(self, role: str) -> Engine:
         """The engine that serves a role.
@@ -215,7 +215,7 @@ class Context:
         began = time.perf_counter()
         actual = Spend()
         try:
-            inner = replace(self, base=position, depth=len(self.run.locate()), purpose="verifier")
+            inner = Context(self.run, position, len(self.run.locate()), self.stop, "verifier")
             verdict = await judge(verifier, self.task, candidate, inner)
             actual = want
         finally:

@@ -110,10 +110,7 @@ class Core:
         with contextlib.suppress(Exception):
             await asyncio.to_thread(engine.shutdown)
         multiprocessing.active_children()  # collects those that have ended
-        await asyncio.sleep(0)  # vLLM closes its sockets in a callback
-        with contextlib.suppress(Exception):
-            context = engine.engine_core.ctx
-            getattr(context, "_shadow_obj", context).destroy(linger=0)  # vLLM leaves it open
+        await _close_sockets(engine)
 
     def dead(self, engine: Any) -> bool:
         """Whether it has died."""
@@ -224,6 +221,18 @@ class Core:
     def _around(self) -> Surroundings:
         assert self._surroundings is not None
         return self._surroundings
+
+
+async def _close_sockets(engine: Any) -> None:
+    """Close the sockets' context, which vLLM leaves open, once vLLM has closed the sockets (else this would block)."""
+    with contextlib.suppress(Exception):
+        context, resources = engine.engine_core.ctx, engine.engine_core.resources
+        sockets = [s for s in (resources.input_socket, resources.output_socket) if s is not None]
+        for _ in range(100):
+            if all(s.closed for s in sockets):
+                getattr(context, "_shadow_obj", context).destroy(linger=0)
+                return
+            await asyncio.sleep(0.02)
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

@@ -1,6 +1,6 @@
-"""An agent with two tools. What a tool does is an effect: on resume its recorded value is used, it is not called again.
+r"""An agent with two tools. What a tool does is an effect: on resume its recorded value is used, it is not called again.
 
-    burnish run examples/tools.py:graph "How old is the oldest tree in the garden, in days?" \\
+    burnish run examples/tools.py:graph "How old is the oldest tree in the garden, in days?" \
         --engine scripted --engine-arg replies=examples/tools.py:script
 
 `script` plays the model, so that the example runs anywhere; leave the engine's arguments away to ask a real one.

@@ -8,11 +8,12 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.core.budget import Budget, Ledger, Spend
 from burnish.core.errors import BudgetExhausted, Cancelled, ConfigError
 from burnish.core.stop import Stop
-from hypothesis import given
-from hypothesis import strategies as st
 
 HANG = 20
 ONE = Spend(calls=1)

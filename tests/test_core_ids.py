@@ -7,11 +7,12 @@ import math
 import uuid
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.core.claims import Claims
 from burnish.core.errors import ConfigError
 from burnish.core.ids import as_json, canonical_json, derived_id, derived_seed, json_hash, new_run_id, text_hash
-from hypothesis import given
-from hypothesis import strategies as st
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.core.errors import ConfigError
 from burnish.core.extract import EXTRACTORS, answer_key, extractor, first_json, first_select, number_key
 from burnish.core.text import one_line, printable, storable
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

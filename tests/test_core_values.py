@@ -7,6 +7,9 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.core.completion import Completion, Scores, TokenCounts
 from burnish.core.engine import Capabilities, require
 from burnish.core.errors import BurnishError, ConfigError, EngineUnavailable, VerifierFailed
@@ -16,8 +19,6 @@ from burnish.core.sampling import Sampling
 from burnish.core.task import FIELDS, Task
 from burnish.core.verdict import Verdict
 from burnish.engine.scripted import ScriptedEngine
-from hypothesis import given
-from hypothesis import strategies as st
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

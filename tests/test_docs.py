@@ -71,7 +71,7 @@ def test_the_commands_of_extending_work(tmp_path, command):
 @pytest.mark.parametrize("file", ["two_agents", "policy", "tools"])
 def test_the_examples_run_as_they_say(tmp_path, file):
     text = (ROOT / "examples" / f"{file}.py").read_text()
-    command = re.search(r"^    (burnish run .+?(?<!\\))$", text.replace("\\\\\n", " "), re.M)[1]
+    command = re.search(r"^    (burnish run .+?(?<!\\))$", text.replace("\\\n", " "), re.M)[1]
     command = command.replace("examples/", f"{ROOT}/examples/")
     out = burnish(command, tmp_path)
     assert out.returncode == 0, out.stderr

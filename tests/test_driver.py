@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.helpers import rows, searching, session
 
 from burnish import (
     BestOfN,
@@ -25,6 +24,7 @@ from burnish import (
     Task,
     Verdict,
 )
+from tests.helpers import rows, searching, session
 
 NUMERIC = {"name": "numeric", "expected": 42}
 

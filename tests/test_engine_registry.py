@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from burnish.core.engine import Engine
 from burnish.core.errors import ConfigError
 from burnish.core.prompt import Prompt

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from burnish.engine import guardian
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")

@@ -11,8 +11,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,7 +112,24 @@ def answers(trial: Trial) -> list:
 
 
 def check(trial: Trial, undisturbed: Trial) -> None:
-    lines = trial.lines()
+    check_log(trial, trial.lines())
+    for run_id in trial.ids():
+        check_facts(trial, run_id)
+    assert trial.query("PRAGMA foreign_key_check") == [], "I7"
+    assert trial.query("PRAGMA integrity_check") == [("ok",)], "I7"
+    with closing(Store.open_reader(trial.url)) as reader:
+        for (sha,) in trial.query("SELECT sha FROM blob"):
+            reader.text(sha)
+    assert trial.query("SELECT DISTINCT status FROM run") == [("done",)], "I9"
+    # A call that was in flight at a kill, and that the policy cancels on resume before it is sent again, has no end.
+    in_doubt = trial.query("SELECT count(*) FROM call WHERE state = 'intent'")[0][0]
+    assert in_doubt <= (64 * trial.kills if trial.shape == "eager" else 0)
+    if trial.shape == "plain":
+        assert tree(trial) == tree(undisturbed), "I4: candidates, verdicts, choices as undisturbed"
+        assert answers(trial) == answers(undisturbed), "I4: same answers"
+
+
+def check_log(trial: Trial, lines: list[str]) -> None:
     seeds = {}
     for run_id, seed in trial.query("SELECT id, seed FROM run"):
         for (position,) in trial.query("SELECT position FROM call WHERE run_id = ?", run_id):
@@ -136,32 +153,18 @@ def check(trial: Trial, undisturbed: Trial) -> None:
     sent = sum(1 for line in lines if line.startswith("sent "))
     asked = trial.query("SELECT count(*) FROM call WHERE kind = 'generate' AND state <> 'refused'")[0][0]
     assert asked <= sent <= asked + 64 * trial.kills, "I3: what was sent is what is recorded plus what was in flight"
-    for run_id in trial.ids():
-        spent = trial.query(
-            "SELECT sum(calls), sum(output_tokens) FROM budget_entry WHERE run_id = ? AND kind = 'settle'", run_id
-        )
-        used = trial.query(
-            "SELECT count(*), sum(completion_tokens) FROM call WHERE run_id = ? AND kind = 'generate' AND state IN ('ok', 'error', 'cancelled')",
-            run_id,
-        )
-        assert spent == used, "I5: the budget's entries are what the calls used"
-        numbers = [n for t in TABLES for (n,) in trial.query(f"SELECT seq FROM {t} WHERE run_id = ?", run_id)]
-        for table in ("step", "call"):
-            ended = f"SELECT ended_seq FROM {table} WHERE run_id = ? AND ended_seq IS NOT NULL"
-            numbers += [n for (n,) in trial.query(ended, run_id)]
-        assert sorted(numbers) == list(range(1, len(numbers) + 1)), "I6: the facts of a run are numbered without gaps"
-    assert trial.query("PRAGMA foreign_key_check") == [], "I7"
-    assert trial.query("PRAGMA integrity_check") == [("ok",)], "I7"
-    with closing(Store.open_reader(trial.url)) as reader:
-        for (sha,) in trial.query("SELECT sha FROM blob"):
-            reader.text(sha)
-    assert trial.query("SELECT DISTINCT status FROM run") == [("done",)], "I9"
-    # A call that was in flight at a kill, and that the policy cancels on resume before it is sent again, has no end.
-    in_doubt = trial.query("SELECT count(*) FROM call WHERE state = 'intent'")[0][0]
-    assert in_doubt <= (64 * trial.kills if trial.shape == "eager" else 0)
-    if trial.shape == "plain":
-        assert tree(trial) == tree(undisturbed), "I4: candidates, verdicts, choices as undisturbed"
-        assert answers(trial) == answers(undisturbed), "I4: same answers"
+
+
+def check_facts(trial: Trial, run_id: str) -> None:
+    spent = trial.query("SELECT sum(calls), sum(output_tokens) FROM budget_entry WHERE run_id = ? AND kind = 'settle'", run_id)
+    ended = "kind = 'generate' AND state IN ('ok', 'error', 'cancelled')"
+    used = trial.query(f"SELECT count(*), sum(completion_tokens) FROM call WHERE run_id = ? AND {ended}", run_id)
+    assert spent == used, "I5: the budget's entries are what the calls used"
+    numbers = [n for t in TABLES for (n,) in trial.query(f"SELECT seq FROM {t} WHERE run_id = ?", run_id)]
+    for table in ("step", "call"):
+        ends = f"SELECT ended_seq FROM {table} WHERE run_id = ? AND ended_seq IS NOT NULL"
+        numbers += [n for (n,) in trial.query(ends, run_id)]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1)), "I6: the facts of a run are numbered without gaps"
 
 
 @pytest.mark.parametrize("number", range(int(os.environ.get("BURNISH_KILLS", "4"))))

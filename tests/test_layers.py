@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+
 from burnish.core.completion import Completion
 from burnish.core.engine import Capabilities, Engine
 from burnish.core.errors import ConfigError, EngineUnavailable, GenerationFailed

@@ -82,7 +82,8 @@ def test_import_is_light():
 def test_help_is_light():
     code = (
         "import sys, json\nfrom burnish.cli.main import main\n"
-        f"try: sys.argv = ['burnish', '--help']; main()\nexcept SystemExit: print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))"
+        "try: sys.argv = ['burnish', '--help']; main()\n"
+        f"except SystemExit: print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))"
     )
     out = subprocess.check_output([sys.executable, "-c", code], text=True, cwd="/")
     assert json.loads(out.splitlines()[-1]) == []

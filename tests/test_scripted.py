@@ -8,6 +8,9 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.core.completion import Completion, Delta
 from burnish.core.engine import Capabilities, Engine
 from burnish.core.errors import ConfigError, EngineUnavailable, GenerationFailed
@@ -18,8 +21,6 @@ from burnish.engine import vocabulary
 from burnish.engine.paced import Capacity, Seat, follow
 from burnish.engine.pretend import answer, scripted
 from burnish.engine.scripted import Call, Reply, ScriptedEngine
-from hypothesis import given
-from hypothesis import strategies as st
 
 GREETING = Prompt.of("Say hello to Ann.")
 

@@ -14,7 +14,6 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy, Send
-from tests.helpers import rows, searching, session
 
 import burnish
 from burnish import (
@@ -29,6 +28,7 @@ from burnish import (
     Session,
     Task,
 )
+from tests.helpers import rows, searching, session
 
 
 class State(TypedDict, total=False):
@@ -332,7 +332,7 @@ def test_ctrl_c_ends_the_synchronous_run_and_it_can_be_resumed(tmp_path):
         try:
             if rows(tmp_path, "SELECT count(*) FROM call")[0][0]:
                 break
-        except Exception:  # noqa: S110, BLE001
+        except Exception:
             pass
         time.sleep(0.05)
     os.kill(child.pid, signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from burnish.core.errors import Cancelled, EngineUnavailable, GenerationFailed
 from burnish.core.stop import Stop
 from burnish.engine.supervisor import EngineDied, Supervisor

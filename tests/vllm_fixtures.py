@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
+
 from burnish.engine.vllm import VLLMEngine
 
 
