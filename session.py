@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core.budget import Budget
 from .core.engine import Engine, EngineInfo, require
-from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable
+from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable, Fenced
 from .core.ids import Json, as_json, canonical_json, new_run_id
 from .core.result import Result
 from .core.runs import RunEnd, RunSpec
@@ -190,7 +190,10 @@ class Session:
         return _returned(await self._execute(run_id, graph))
 
     async def resume_all(self, run_ids: Iterable[str]) -> AsyncIterator[Result]:
-        """Go on with many runs at once; gives results as they come."""
+        """Go on with many runs at once; gives results as they come.
+
+        A run that another process is at work on is a result with the error `Fenced`.
+        """
         async for result in self._all(list(run_ids), None):
             yield result
 
@@ -214,19 +217,26 @@ class Session:
                 await asyncio.wait(running)
 
     async def _execute(self, run_id: str, graph: object | None) -> Result:
-        from .execution import execute
-
         async with self._slots:
             if self.stop.requested:
                 return Result(run_id=run_id, task_id="", error=Cancelled("stopped before it began"))
-            journal = await self.store.acquire(run_id)
             try:
-                self._same_engines(journal)
-                built = build_graph(graph or journal.spec.graph, {} if graph else journal.spec.settings)
-            except BurnishError as e:
-                await journal.finish(RunEnd(status="interrupted", error_code=e.code, error=e.message), journal.elapsed)
-                return Result(run_id=run_id, task_id=journal.spec.task.id, error=e)
-            return await execute(built, journal, self.engines, self.stop)
+                return await self._leased(await self.store.acquire(run_id), graph)
+            except Fenced as e:
+                return Result(run_id=run_id, task_id="", error=e)
+
+    async def _leased(self, journal: RunJournal, graph: object | None) -> Result:
+        from .execution import execute
+
+        spec = journal.spec
+        try:
+            self._same_engines(journal)
+            # A compiled graph has its settings within it.
+            built = build_graph(graph or spec.graph, {} if hasattr(graph, "ainvoke") else spec.settings)
+        except BurnishError as e:
+            await journal.finish(RunEnd(status="interrupted", error_code=e.code, error=e.message), journal.elapsed)
+            return Result(run_id=spec.id, task_id=spec.task.id, error=e)
+        return await execute(built, journal, self.engines, self.stop)
 
     def _spec(
         self, graph: object, task: Task, settings: Mapping[str, Json] | None, budget: Budget, seed: int, batch_id: str | None

@@ -1,7 +1,7 @@
 """What a candidate costs beside the model: intent, result, candidate and verdict each durable, an engine of zero latency.
 
-One search of 256 or 64 candidates at once, against a bare writer of the very same rows, and against LangGraph's `Send`
-with its SQLite saver. The three take turns, on fresh databases, so that a slow moment of the machine hits all.
+One search of 1,024 candidates, 256 or 64 at once, against a bare writer of the very same rows, and against LangGraph's
+`Send` with its SQLite saver. The three take turns, on fresh databases, so that a slow moment of the machine hits all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from . import bare, langgraph_send
 from .report import Measure, Section, say
 from .workload import reply, search_graph, task
 
+CANDIDATES = 1024
 WIDTHS = (256, 64)
 REPETITIONS = 9
 BARE_BAR, SEND_BAR = 2.0, 0.2
@@ -30,7 +31,7 @@ def run(repetitions: int = REPETITIONS) -> Section:
         "store": "SQLite, synchronous=FULL",
     }
     for wide in WIDTHS:
-        say(f"overhead: {wide} candidates at once, {repetitions} repetitions")
+        say(f"overhead: {CANDIDATES:,} candidates, {wide} at once, {repetitions} repetitions")
         ours, writer, send, rows = asyncio.run(_alternate(wide, repetitions))
         details[f"{wide} wide"] = {
             "rows_per_candidate": rows,
@@ -53,7 +54,7 @@ async def _alone(repetitions: int) -> list[float]:
     found: list[float] = []
     for _ in range(repetitions + 1):
         with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
-            found.append((await search(Path(folder) / "alone.db", 1))[1])
+            found.append((await search(Path(folder) / "alone.db", 1, 1))[1])
     return found[1:]
 
 
@@ -65,26 +66,26 @@ async def _alternate(wide: int, repetitions: int) -> tuple[list[float], list[flo
     rows = 0.0
     for repetition in range(repetitions + 1):
         with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
-            run_id, seconds = await search(Path(folder) / "ours.db", wide)
+            run_id, seconds = await search(Path(folder) / "ours.db", CANDIDATES, wide)
             recording = bare.read(Path(folder) / "ours.db", run_id)
             bare_seconds = await bare.write(Path(folder) / "bare.db", recording, wide)
-            send_seconds = await langgraph_send.run(Path(folder) / "send.db", wide)
+            send_seconds = await langgraph_send.run(Path(folder) / "send.db", CANDIDATES, wide)
         if repetition == 0:  # the first warms imports and caches
             continue
-        rows = recording.rows / wide
-        ours.append(seconds / wide)
-        writer.append(bare_seconds / wide)
-        send.append(send_seconds / wide)
+        rows = recording.rows / CANDIDATES
+        ours.append(seconds / CANDIDATES)
+        writer.append(bare_seconds / CANDIDATES)
+        send.append(send_seconds / CANDIDATES)
     return ours, writer, send, rows
 
 
-async def search(path: Path, wide: int) -> tuple[str, float]:
-    """One search of `wide` candidates, all at once; the run's id and the seconds it took."""
+async def search(path: Path, candidates: int, wide: int) -> tuple[str, float]:
+    """One search, so many candidates of it at once; the run's id and the seconds it took."""
     from ..engine.scripted import ScriptedEngine
     from ..session import Session
 
     async with Session(ScriptedEngine(reply), store=f"sqlite:///{path}", calls=wide) as session:
-        graph = search_graph(wide)
+        graph = search_graph(candidates, width=wide)
         began = time.perf_counter()
         result = await session.run(graph, task())
         return result.run_id, time.perf_counter() - began

@@ -54,19 +54,34 @@ def enrolled(folder: Path) -> dict[int, int]:
     return found
 
 
-def end_processes(folder: Path, grace: float = TERM_SECONDS) -> None:
-    """End the enrolled processes and all that descend from them; returns once none is left."""
+def shared_memory(pid: int) -> set[str]:
+    """Names of the shared memory of Python's making that a process has mapped."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    return {line.rpartition("/dev/shm/")[2] for line in lines if "/dev/shm/psm_" in line and not line.endswith(" (deleted)")}
+
+
+def end_processes(folder: Path, grace: float = TERM_SECONDS) -> set[str]:
+    """End the enrolled processes and all that descend from them; returns once none is left.
+
+    Returns the names of the shared memory that they had mapped: one that is killed cannot free it.
+    """
     deadline = time.monotonic() + grace
     targets: dict[int, int] = {}
     asked: set[int] = set()
+    shared: set[str] = set()
     while True:
         targets |= enrolled(folder)
         targets |= _descendants(targets)
         targets = {pid: started for pid, started in targets.items() if start_time(pid) == started}
         if not targets:
-            return
+            return shared
         kill = time.monotonic() > deadline
         for pid in targets:
+            if pid not in asked:
+                shared |= shared_memory(pid)
             if kill or pid not in asked:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
@@ -77,7 +92,8 @@ def end_processes(folder: Path, grace: float = TERM_SECONDS) -> None:
 def sweep(folder: Path) -> None:
     """End everything and remove the folder, so that a process that is only just starting finds no place to enrol."""
     while folder.exists():
-        end_processes(folder)
+        for name in end_processes(folder):
+            Path("/dev/shm", name).unlink(missing_ok=True)
         for entry in _entries(folder):
             entry.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # a process has enrolled in between: once more

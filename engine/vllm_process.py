@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -77,8 +76,7 @@ class Surroundings:
 
     def end_processes(self, grace: float = guardian.TERM_SECONDS) -> None:
         """End what is left of the engine's processes, and free the shared memory that they left."""
-        guardian.end_processes(self.pids, grace)
-        for name in self._shared:
+        for name in self._shared | guardian.end_processes(self.pids, grace):
             with contextlib.suppress(OSError):
                 memory = SharedMemory(name)
                 memory.close()
@@ -88,8 +86,7 @@ class Surroundings:
     def note_shared_memory(self) -> None:
         """Remember the shared memory of the processes that run: one that is killed cannot free its own."""
         for pid in guardian.enrolled(self.pids):
-            with contextlib.suppress(OSError):
-                self._shared |= set(re.findall(r" /dev/shm/(psm_\w+)$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE))
+            self._shared |= guardian.shared_memory(pid)
 
     def close(self) -> None:
         """End what is left, the guardian included."""

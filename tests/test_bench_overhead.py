@@ -19,7 +19,7 @@ def rows(path: Path, table: str) -> set[tuple[object, ...]]:
 
 async def test_the_bare_writer_writes_what_the_search_wrote(tmp_path: Path):
     ours, theirs = tmp_path / "ours.db", tmp_path / "theirs.db"
-    run_id, seconds = await overhead.search(ours, WIDE)
+    run_id, seconds = await overhead.search(ours, WIDE, 8)
     assert seconds > 0
     recording = bare.read(ours, run_id)
     assert len(recording.candidates) == WIDE
@@ -35,14 +35,14 @@ async def test_the_bare_writer_writes_what_the_search_wrote(tmp_path: Path):
 
 
 async def test_a_run_that_is_not_there_is_named(tmp_path: Path):
-    await overhead.search(tmp_path / "ours.db", 2)
+    await overhead.search(tmp_path / "ours.db", 2, 2)
     with pytest.raises(ConfigError, match="there is no run nowhere"):
         bare.read(tmp_path / "ours.db", "nowhere")
 
 
 async def test_the_send_graph_checkpoints_every_candidate(tmp_path: Path):
     path = tmp_path / "send.db"
-    assert await langgraph_send.run(path, WIDE) > 0
+    assert await langgraph_send.run(path, WIDE, 8) > 0
     with closing(sqlite3.connect(path)) as db:
         (tasks,) = db.execute("SELECT count(DISTINCT task_id) FROM writes WHERE channel = 'candidates'").fetchone()
     assert tasks == WIDE

@@ -59,6 +59,19 @@ def test_a_process_with_a_used_id_is_left_alone(tmp_path: Path) -> None:
     stranger.communicate()
 
 
+def test_the_shared_memory_of_the_killed_is_freed(tmp_path: Path) -> None:
+    code = "from multiprocessing.shared_memory import SharedMemory; import time; m = SharedMemory(create=True, size=9)"
+    holder = spawn(f"{code}; open({str(tmp_path / 'name')!r}, 'w').write(m.name); print('up', flush=True); time.sleep(600)")
+    memory = Path("/dev/shm", (tmp_path / "name").read_text())
+    assert memory.exists()
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    guardian.enrol(folder, holder.pid)
+    guardian.sweep(folder)
+    assert not memory.exists()
+    holder.communicate()
+
+
 def test_rubbish_in_the_folder_is_no_process(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("hello")
     (tmp_path / "12").write_bytes(b"\xff\x00")

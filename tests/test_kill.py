@@ -59,11 +59,20 @@ class Trial:
         except sqlite3.OperationalError:
             return []
 
+    def ended(self) -> bool:
+        """Whether the runs were stored and all are done."""
+        try:
+            return (self.path / "runs.db").exists() and bool(self.ids())
+        except sqlite3.OperationalError:
+            return False
+
     def kill_after(self, requests: int) -> bool:
         """Start or go on, and kill once so many more requests were sent; False if it ended before that."""
         before = len(self.lines())
-        started = bool(self.log.exists())
-        child = self.start(self.unfinished() if started else [])
+        left = self.unfinished()
+        if not left and self.ended():
+            return False
+        child = self.start(left)
         deadline = time.monotonic() + 60
         while child.poll() is None and len(self.lines()) - before < requests and time.monotonic() < deadline:
             time.sleep(0.002)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from ..core.candidate import Candidate
 from ..core.errors import BurnishError, ConfigError, VerifierFailed
 from ..core.ids import text_hash
+from ..core.target import absolute, load_target
 from ..core.task import Task
 from ..core.text import one_line
 from ..core.verdict import Verdict
 from . import python_worker
-from .load import absolute, load, ref_of
+from .refs import ref_of
 from .worker import shared_pool
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ class PythonFunction:
 
     @cached_property
     def _callable(self) -> Callable[..., Any]:
-        return cast("Callable[..., Any]", load(self.function)) if isinstance(self.function, str) else self.function
+        return (
+            cast("Callable[..., Any]", load_target(self.function, what="function"))
+            if isinstance(self.function, str)
+            else self.function
+        )
 
     @cached_property
     def _ref(self) -> str:

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 from ..core.errors import VerifierFailed
 from ..core.ids import as_json
+from ..core.target import load_target
 from ..core.task import Task
 from ..core.verdict import Verdict
-from .load import load
 
 
 def run(ref: str, task: dict[str, Any], text: str) -> dict[str, Any]:
     """Call the function that `ref` names; its verdict in plain form."""
-    function = cast("Callable[[Task, str], object]", load(ref))
+    function = cast("Callable[[Task, str], object]", load_target(ref, what="function"))
     value = function(Task.from_json(task), text)
     if inspect.isawaitable(value):
         import asyncio

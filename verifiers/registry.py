@@ -11,13 +11,13 @@ from typing import Any, cast
 
 from ..core.errors import ConfigError
 from ..core.ids import canonical_json
+from ..core.target import load_target
 from ..core.text import one_line
 from ..core.verdict import Verifier
 from .combine import AllOf, FirstOf, check_task
 from .constraints import Constraints
 from .exact import Exact
 from .json_schema import JsonSchema
-from .load import load
 from .numeric import Numeric
 from .python_function import PythonFunction
 from .regex import Regex
@@ -163,7 +163,7 @@ def _typed(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _python_function(arguments: Mapping[str, Any]) -> Verifier:
     ref = arguments.get("function")
-    found = load(ref) if isinstance(ref, str) else None
+    found = load_target(ref, what="verifier") if isinstance(ref, str) else None
     if isinstance(found, type):
         return _only(_from_class(cast("type[object]", found)), arguments)
     if found is not None and isinstance(found, Verifier):

@@ -20,9 +20,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core import target as loader
 from ..core.errors import ConfigError, VerifierFailed
 from ..core.ids import Json
-from . import load as loader
 from .worker_process import IN_WORKER, WorkerDied, WorkerProcess
 
 

@@ -123,10 +123,10 @@ def _serve(channel: socket.socket, supervisor: int) -> None:
 def _answer(request: dict[str, Any], started: Callable[[], None]) -> dict[str, Any]:
     sys.path[:] = request["path"]
     try:
-        load: Callable[[str], Any] = importlib.import_module(request["loader"]).load
+        load: Callable[..., Any] = importlib.import_module(request["loader"]).load_target
         for ref in request["load"]:
-            load(ref)
-        target = load(request["target"])
+            load(ref, what="function")
+        target = load(request["target"], what="function")
         started()
         _limit(request["seconds"], request["memory_mb"])
         return {"value": target(*request["args"])}
