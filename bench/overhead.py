@@ -41,8 +41,8 @@ def run(repetitions: int = REPETITIONS) -> Section:
         }
         measures += [
             Measure(name=f"candidate, {wide} wide", values=_micro(ours), unit="us"),
-            Measure(name="  against a bare writer of its rows", values=_ratios(ours, writer), bar=BARE_BAR),
-            Measure(name="  against LangGraph Send and its saver", values=_ratios(ours, send), bar=SEND_BAR),
+            Measure(name=f"  {wide} wide, against a bare writer of its rows", values=_ratios(ours, writer), bar=BARE_BAR),
+            Measure(name=f"  {wide} wide, against LangGraph Send and its saver", values=_ratios(ours, send), bar=SEND_BAR),
         ]
     alone = asyncio.run(_alone(repetitions))
     measures.append(Measure(name="a whole run of one candidate", values=[round(s * 1e3, 2) for s in alone], unit="ms"))

@@ -101,7 +101,11 @@ def median(values: Sequence[float]) -> float:
 
 
 def subset_mean(pool: Sequence[object], k: int, measure: Callable[[Sequence[object]], float], *, draws: int, seed: int) -> float:
-    """The mean of `measure` over random k-subsets of one stored pool, drawn without replacement."""
+    """The mean of `measure` over random k-subsets of one stored pool, drawn without replacement.
+
+    Raises:
+        ConfigError: the pool is smaller than k, or k below 1.
+    """
     if not 1 <= k <= len(pool):
         raise ConfigError(f"subsets of {k} out of {len(pool)}", hint="k from 1 to the pool's size")
     draw = random.Random(seed)

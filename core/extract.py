@@ -13,9 +13,11 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
 from .errors import ConfigError
-from .ids import canonical_json
+from .ids import canonical_json, text_hash
 
 Extractor: TypeAlias = Callable[[str], str | None]
+
+_LONGEST_KEY = 200
 
 NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d{1,3})?")
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
@@ -105,10 +107,13 @@ def first_select(text: str) -> str | None:
 def answer_key(extract: Extractor, text: str, *, truncated: bool) -> str | None:
     """The answer's key; None where there is none.
 
-    Of a text cut at its token limit an answer counts only if it was complete: more text must not change it.
+    Of a text cut at its token limit an answer counts only if it was complete: more text must not change it. A long
+    key is cut and ends in its hash, so that it still tells answers apart without holding the text once more.
     """
     key = extract(text)
-    return key if key is None or not truncated or extract(text + "7x") == key else None
+    if key is None or (truncated and extract(text + "7x") != key):
+        return None
+    return key if len(key) <= _LONGEST_KEY else f"{key[:80]}…{text_hash(key)}"
 
 
 def _refuse(name: str) -> object:

@@ -9,6 +9,7 @@ other: its siblings go on.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,9 +58,13 @@ class Search:
         self.policy = policy
         self.verifier = verifier
         judge = verifier if getattr(policy, "uses_verdicts", True) else None
-        self.maker = Maker(ctx, proposer, judge, extract, width)
+        self.maker = Maker(ctx, proposer, judge, extract)
         self.asked: set[str] = set()
         self.flights: dict[str, Flight] = {}
+        self.width = width or sys.maxsize
+        self.flying = 0
+        self.waiting: deque[tuple[Expansion | Probe, Flight]] = deque()
+        """Launched, but without room while `width` others fly."""
         self.ending: set[asyncio.Task[None]] = set()
         """Tasks of cancelled flights that are still handing over what they have."""
         self.landed: asyncio.Queue[tuple[str, Scored | BaseException]] = asyncio.Queue()
@@ -142,15 +147,26 @@ class Search:
 
     def _launch(self, move: Expansion | Probe) -> None:
         flight = self.flights[move.id] = Flight(Stop(self.ctx.stop))
-        flight.task = asyncio.create_task(self._fly(move, flight))
+        self.waiting.append((move, flight))
+        self._take_off()
+
+    def _take_off(self) -> None:
+        while self.waiting and self.flying < self.width:
+            move, flight = self.waiting.popleft()
+            if not flight.stop.requested or self.ctx.stop.requested:
+                self.flying += 1
+                flight.task = asyncio.create_task(self._fly(move, flight))
 
     def _cancel(self, name: str) -> None:
         self.held.pop(name, None)
         self.early.pop(name, None)
         flight = self.flights.pop(name, None)
-        if flight is None or flight.task is None:
+        if flight is None:
             return
         flight.stop.request()
+        if flight.task is None:
+            flight.stop.close()
+            return
         if flight.judging:
             flight.task.cancel()
         self.ending.add(flight.task)
@@ -184,7 +200,7 @@ class Search:
     async def _land(self, *, deadline: bool = False) -> bool:
         left = self.ctx.run.ledger.seconds_left if deadline else None
         try:
-            name, result = await asyncio.wait_for(self.landed.get(), left)
+            name, result = await (self.landed.get() if left is None else asyncio.wait_for(self.landed.get(), left))
         except TimeoutError:
             self.ctx.run.limit = "seconds"
             return False
@@ -217,6 +233,8 @@ class Search:
             result = Scored(id=move.id, error="proposer_error")
         finally:
             flight.stop.close()
+            self.flying -= 1
+            self._take_off()
         self.landed.put_nowait((move.id, result))
 
     async def _decide(self, selection: Selection, *, recorded: bool) -> Found:
@@ -250,6 +268,7 @@ class Search:
         return rows
 
     async def _abandon(self) -> None:
+        self.waiting.clear()
         tasks = [f.task for f in self.flights.values() if f.task] + list(self.ending)
         for task in tasks:
             task.cancel()

@@ -28,30 +28,18 @@ class Flight:
 class Maker:
     """Makes and judges the candidates of one search, and keeps them by expansion id."""
 
-    def __init__(
-        self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor, width: int | None
-    ) -> None:
+    def __init__(self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor) -> None:
         self.ctx = ctx
         self.proposer = proposer
         self.verifier = verifier
         self.extract = extract
-        self.room = asyncio.Semaphore(width) if width else None
         self.candidates: dict[str, Candidate] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.errors: dict[str, str] = {}
         """By expansion id, what went wrong with those that came to nothing."""
 
     async def expand(self, expansion: Expansion, flight: Flight) -> Scored:
-        """Make one candidate and have it judged, once there is room."""
-        if self.room is None:
-            return await self._make(expansion, flight)
-        await flight.stop.race(self.room.acquire())
-        try:
-            return await self._make(expansion, flight)
-        finally:
-            self.room.release()
-
-    async def _make(self, expansion: Expansion, flight: Flight) -> Scored:
+        """Make one candidate and have it judged."""
         scope = self.ctx.scope(expansion.id, stop=flight.stop)
         parents = tuple(self.candidates[p] for p in expansion.parents)
         said = tuple(self.verdicts.get(p) for p in expansion.parents)

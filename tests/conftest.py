@@ -1,5 +1,21 @@
 """Fixtures for all tests."""
 
+from pathlib import Path
+
+import pytest
+
 from tests.vllm_fixtures import vllm_engine
 
 __all__ = ["vllm_engine"]
+
+
+class _Root:
+    """The checkout is a package, whatever its folder is called: pytest must not import it as one of tests."""
+
+    @staticmethod
+    def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        return pytest.Dir.from_parent(parent, path=path) if path == Path(__file__).parent.parent else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Root())

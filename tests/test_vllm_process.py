@@ -114,7 +114,10 @@ async def _die(tmp_path: Path, number: signal.Signals) -> None:
         while len(pids) < 2:  # the core and its worker, both still starting
             await asyncio.sleep(0.1)
             pids |= guardian.enrolled(Path(folder) / "pids")
-    os.killpg(owner.pid, number)  # as Ctrl-C does: everything in the foreground gets it
+    if number == signal.SIGINT:
+        os.killpg(owner.pid, number)  # as a terminal does: everything in the foreground gets it
+    else:
+        os.kill(owner.pid, number)
     error = (await asyncio.wait_for(owner.stderr.read(), 60)).decode()
     await owner.wait()
     everyone = {**pids, int(watcher): guardian.start_time(int(watcher)) or 0}
