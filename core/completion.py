@@ -47,7 +47,7 @@ class Completion:
     reasoning: str = ""
     """What the model thought aloud before the answer; empty if it did not, or the engine cannot tell."""
     token_ids: tuple[int, ...] | None = None
-    """All generated tokens; None if the engine does not say. Prefix plus these continue exactly."""
+    """All generated tokens, a stop text's included; None if the engine does not say. Prefix plus these continue exactly."""
     logprobs: tuple[float, ...] | None = None
     """Natural log-probability of each generated token under the unmodified distribution; None if not asked for."""
     top_logprobs: tuple[dict[int, float], ...] | None = None
