@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..core.candidate import Candidate
 from ..core.completion import Completion
 from ..core.context import Context
+from ..core.errors import Cancelled
 from ..core.extract import Extractor, answer_key
 from ..core.policy import Expansion, Probe, Scored
 from ..core.proposer import Proposal, Proposer
@@ -44,6 +45,9 @@ class Maker:
         parents = tuple(self.candidates[p] for p in expansion.parents)
         said = tuple(self.verdicts.get(p) for p in expansion.parents)
         completion = await self.proposer.propose(scope, Proposal(expansion=expansion, parents=parents, verdicts=said))
+        if flight.stop.requested:
+            # What came back is a fragment: its tokens are accounted for with the call, but it is no candidate.
+            raise Cancelled("no longer wanted")
         prefix, ids = _prefix(expansion, parents, said)
         text = prefix + completion.text
         tokens = None if ids is None or completion.token_ids is None else ids + completion.token_ids

@@ -86,6 +86,10 @@ async def test_a_pass_cancels_the_rest_and_their_tokens_are_accounted(tmp_path):
     states = dict(rows(tmp_path, "SELECT state, count(*) FROM call GROUP BY state"))
     assert states["cancelled"] > 4
     assert rows(tmp_path, "SELECT count(*) FROM call WHERE state = 'intent'") == [(0,)]
+    assert rows(tmp_path, "SELECT count(*) FROM candidate c JOIN call k ON k.id = c.call_id WHERE k.state = 'cancelled'") == [
+        (0,)
+    ]
+    assert rows(tmp_path, "SELECT count(*) FROM verdict WHERE reason = 'empty'") == [(0,)]
     told = {name for (name,) in rows(tmp_path, "SELECT told FROM tell")}
     assert len(told) < 16
 
