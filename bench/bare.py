@@ -1,8 +1,8 @@
 """The bare writer: the same rows as a finished run, written again with nothing around them.
 
 Statements and values are made beforehand. What is left is what durability itself costs: one thread, plain `sqlite3`,
-group commits with `synchronous=FULL`, and for each candidate the same three acknowledged writes in turn (intent,
-result, verdict) and the same two that nobody waits for.
+group commits with `synchronous=FULL`, and for each candidate the same write that is waited for (the intent) and the same
+four that are queued behind it (result, candidate, verdict, tell).
 """
 
 from __future__ import annotations
@@ -108,10 +108,8 @@ async def write(path: Path, recording: Recording, wide: int) -> float:
     async def worker() -> None:
         for rows in waiting:
             await writer.write(rows.intent)
-            await writer.write(rows.result)
-            writer.put(rows.candidate)
-            await writer.write(rows.verdict)
-            writer.put(rows.tell)
+            for queued in (rows.result, rows.candidate, rows.verdict, rows.tell):
+                writer.put(queued)
 
     await asyncio.gather(*(worker() for _ in range(wide)))
     await writer.close()

@@ -70,10 +70,7 @@ class Budget:
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) is not None for name in _LIMITS)
-
-
-_LIMITS = tuple(f.name for f in fields(Budget))
+        return bool(self.to_json())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +116,8 @@ class Ledger:
         self._clock = clock
         self._began = clock() - elapsed
         self._limits = budget.to_json()
+        self.limited = bool(self._limits)
+        """Whether there is any limit; without one nothing is counted."""
         self._waiting: list[asyncio.Future[None]] = []
         self._in_flight = 0
 
@@ -139,6 +138,8 @@ class Ledger:
             BudgetExhausted: it does not fit and nothing in flight could make room.
             Cancelled: `stop` was requested while waiting.
         """
+        if not self.limited:
+            return
         while limit := self._exceeded(want):
             if limit == "seconds" or self._in_flight == 0:
                 left = self._limits[limit]
@@ -151,6 +152,8 @@ class Ledger:
 
     async def settle(self, held: Spend, actual: Spend) -> None:
         """Replace a reservation by what was really spent."""
+        if not self.limited:
+            return
         self.reserved -= held
         self.spent += actual
         self._in_flight -= 1
@@ -165,8 +168,6 @@ class Ledger:
         await future
 
     def _exceeded(self, want: Spend) -> str | None:
-        if not self._limits:
-            return None
         if self.seconds_left == 0:
             return "seconds"
         total = self.spent + self.reserved + want

@@ -58,6 +58,12 @@ class Completion:
     call_id: str | None = None
     """Id of the stored call; None outside a run."""
 
+    def of_call(self, call_id: str) -> Completion:
+        """A copy that names its stored call."""
+        copy = object.__new__(Completion)
+        copy.__dict__.update(self.__dict__, call_id=call_id)
+        return copy
+
     @property
     def logprob(self) -> float | None:
         """Sum of the token log-probabilities."""

@@ -40,6 +40,7 @@ from .verdict import Verdict, Verifier
 from .verify import judge
 
 _MODEL_CALLS = ("generate", "score")
+_NOTHING, _ONE_VERDICT = Spend(), Spend(verifier_calls=1)
 
 
 @dataclass
@@ -64,18 +65,17 @@ class Run:
     """The candidate that most speaks for so far; what a run returns whose budget ends it."""
     limit: str = ""
     """The limit of the budget that was met; empty if none was."""
+    _best_rank: tuple[int, float] = (0, 0.0)
 
     def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
         """Remember a candidate, and what was said of it, if it is the best so far."""
         self.candidates[candidate.id] = candidate
         if verdict:
             self.verdicts[candidate.id] = verdict
-        if self.best is None or self._rank(candidate) > self._rank(self.best):
-            self.best = candidate
-
-    def _rank(self, candidate: Candidate) -> tuple[int, float]:
-        verdict = self.verdicts.get(candidate.id)
-        return rank(verdict.outcome, verdict.score) if verdict else rank("abstain", None)
+        said = verdict or self.verdicts.get(candidate.id)
+        stands = rank(said.outcome, said.score) if said else rank("abstain", None)
+        if self.best is None or stands > self._best_rank or candidate.id == self.best.id:
+            self.best, self._best_rank = candidate, stands
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ class Context:
     """Asks this part of the run to end."""
     purpose: str = ""
     """`verifier` within a verifier's own calls."""
+    queued: bool = False
+    """Within a search: results are queued to be written and not waited for. Nobody outside sees one before a later record
+    is durable, and that vouches for all that were written before it."""
 
     @property
     def task(self) -> Task:
@@ -103,7 +106,7 @@ class Context:
         nodes = self.run.locate()[self.depth :]
         return "/".join((self.base, *nodes)) if nodes else self.base
 
-    def scope(self, name: str | None = None, *, stop: Stop | None = None) -> Context:
+    def scope(self, name: str | None = None, *, stop: Stop | None = None, queued: bool = False) -> Context:
         """A context one level down. Without a name it is numbered, in the order of opening.
 
         Open one for each part that runs beside others, such as each of several invocations of one subgraph.
@@ -113,7 +116,7 @@ class Context:
         """
         here, claims = self.position, self.run.claims
         base = claims.numbered(f"{here}/s") if name is None else claims.keyed(f"{here}/{name}")
-        return Context(self.run, base, len(self.run.locate()), stop or self.stop, self.purpose)
+        return Context(self.run, base, len(self.run.locate()), stop or self.stop, self.purpose, queued or self.queued)
 
     def engine(self, role: str) -> Engine:
         """The engine that serves a role.
@@ -158,12 +161,10 @@ class Context:
         info = engine.info
         require(engine, (*sampling.needs, *prompt.needs), why=f"a call of the {role}")
         request, digest = _described(role, info.model, prompt, sampling)
-        async with _Claimed(self, "generate", digest, key) as position:
+        with _Claimed(self, "generate", digest, key) as position:
             if sampling.seed is None:
-                sampling = sampling.but(seed=derived_seed(self.run.seed, position))
-            most, ledger = sampling.max_tokens, self.run.ledger
-            total = most + engine.count_tokens(prompt) if ledger.budget.tokens is not None else most
-            held = Spend(calls=1, tokens=total, output_tokens=most)
+                sampling = sampling.seeded(derived_seed(self.run.seed, position))
+            held = self._most(engine, prompt, sampling) if self.run.ledger.limited else None
             intent = Intent(
                 position=position,
                 step="/".join(("", *self.run.locate())),
@@ -176,11 +177,11 @@ class Context:
                 model=info.model,
                 prompt=prompt,
                 sampling=sampling,
-                reserved=held if ledger.budget else None,
+                reserved=held,
             )
             done = await self._call(intent, held, lambda: engine.generate(prompt, sampling, watch=watch, stop=self.stop))
             assert done.completion is not None
-            return replace(done.completion, call_id=self.id("call", position))
+            return done.completion.of_call(self.id("call", position))
 
     async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Any]], *, key: str | None = None) -> Any:
         """Do something once: on resume the recorded value is returned and `perform` is not called.
@@ -193,7 +194,7 @@ class Context:
         if kind in _MODEL_CALLS:
             raise ConfigError(f"an effect cannot be called {kind!r}", hint="model calls go through ctx.generate")
         digest = json_hash({"kind": kind, "request": as_json(request)})
-        async with _Claimed(self, kind, digest, key) as position:
+        with _Claimed(self, kind, digest, key) as position:
             step = "/".join(("", *self.run.locate()))
             intent = Intent(position=position, step=step, kind=kind, request_hash=digest, request=request, purpose=self.purpose)
             return (await self._call(intent, None, perform)).value
@@ -210,12 +211,11 @@ class Context:
             if not grading:
                 self.run.note(candidate, recorded)
             return recorded
-        want = Spend(verifier_calls=0 if grading else 1)
+        want, actual = _NOTHING if grading else _ONE_VERDICT, _NOTHING
         await self.run.ledger.reserve(want, self.stop)
         began = time.perf_counter()
-        actual = Spend()
         try:
-            inner = Context(self.run, position, len(self.run.locate()), self.stop, "verifier")
+            inner = Context(self.run, position, len(self.run.locate()), self.stop, "verifier", self.queued)
             verdict = await judge(verifier, self.task, candidate, inner)
             actual = want
         finally:
@@ -230,7 +230,7 @@ class Context:
             seconds=time.perf_counter() - began,
             grading=grading,
         )
-        await self.record(judged)
+        await self._settle(judged)
         if not grading:
             self.run.note(candidate, verdict)
         return verdict
@@ -253,13 +253,21 @@ class Context:
             parents=tuple(p.id for p in parents),
             depth=max((p.depth + 1 for p in parents), default=0),
         )
-        await self.record(candidate, wait=False)
+        self.run.journal.queue(candidate)
         self.run.note(candidate)
         return candidate
 
-    async def record(self, *records: Record, wait: bool = True) -> None:
-        """Write facts into the journal, in one transaction."""
-        await self.run.journal.write(*records, wait=wait)
+    async def _settle(self, record: Record) -> None:
+        if self.queued:
+            self.run.journal.queue(record)
+        else:
+            await self.run.journal.write(record)
+
+    def _most(self, engine: Engine, prompt: Prompt, sampling: Sampling) -> Spend:
+        """The most that a call may cost, to be held until it is through."""
+        most = sampling.max_tokens
+        asked = engine.count_tokens(prompt) if self.run.ledger.budget.tokens is not None else 0
+        return Spend(calls=1, tokens=asked + most, output_tokens=most)
 
     async def _call(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> RecordedCall | Outcome:
         recorded = self.run.journal.call(intent.position)
@@ -282,29 +290,29 @@ class Context:
         return _replayed(await self._perform(intent, held, perform), intent)
 
     async def _perform(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> Outcome:
-        ledger = self.run.ledger
         if held is None:
-            await self.record(intent)
-            outcome, _ = await self._attempt(intent, perform)
-            await self.record(outcome)
+            await self.run.journal.write(intent)
+            outcome = await self._attempt(intent, perform)
+            await self._settle(outcome)
             return outcome
+        ledger, spent = self.run.ledger, _NOTHING
         try:
             await ledger.reserve(held, self.stop)
         except BudgetExhausted as e:
             self.run.limit = e.limit
             refusal = Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message)
-            await self.record(replace(intent, reserved=None), refusal)
+            await self.run.journal.write(replace(intent, reserved=None), refusal)
             raise
-        spent = Spend()
         try:
-            await self.record(intent)
-            outcome, spent = await self._attempt(intent, perform)
-            await self.record(outcome)
+            await self.run.journal.write(intent)
+            outcome = await self._attempt(intent, perform)
+            spent = outcome.spent or _NOTHING
+            await self._settle(outcome)
         finally:
             await ledger.settle(held, spent)
         return outcome
 
-    async def _attempt(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> tuple[Outcome, Spend]:
+    async def _attempt(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> Outcome:
         began = time.perf_counter()
         try:
             result = await perform()
@@ -332,10 +340,10 @@ class _Claimed:
         self._stem = None if key else f"{here}/{kind}:{digest[:12]}"
         self._position = self._claims.by_content(self._stem) if self._stem else self._claims.keyed(f"{here}/{key}")
 
-    async def __aenter__(self) -> str:
+    def __enter__(self) -> str:
         return self._position
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._stem:
             self._claims.ended(self._stem)
 
@@ -355,14 +363,15 @@ def _replayed(done: RecordedCall | Outcome, intent: Intent) -> RecordedCall | Ou
             return done
 
 
-def _ended(intent: Intent, state: CallState, began: float, **how: Any) -> tuple[Outcome, Spend]:
-    """The outcome of a call that was sent, and what it spent."""
-    completion: Completion | None = how.get("completion")
-    tokens = completion.tokens if completion else TokenCounts()
-    cost = completion.cost_usd if completion else 0.0
-    spent = Spend(calls=1, tokens=tokens.total, output_tokens=tokens.completion, usd=cost)
-    took = time.perf_counter() - began
-    return Outcome(position=intent.position, state=state, seconds=took, spent=spent if intent.reserved else None, **how), spent
+def _ended(intent: Intent, state: CallState, began: float, **how: Any) -> Outcome:
+    """The outcome of a call that was sent, with what it spent where that is counted."""
+    took, spent = time.perf_counter() - began, None
+    if intent.reserved:
+        completion: Completion | None = how.get("completion")
+        tokens = completion.tokens if completion else TokenCounts()
+        cost = completion.cost_usd if completion else 0.0
+        spent = Spend(calls=1, tokens=tokens.total, output_tokens=tokens.completion, usd=cost)
+    return Outcome(position=intent.position, state=state, seconds=took, spent=spent, **how)
 
 
 def _described(role: str, model: str, prompt: Prompt, sampling: Sampling) -> tuple[dict[str, Json], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Protocol, runtime_checkable
 
@@ -123,14 +123,15 @@ class Engine(Protocol):
         ...
 
 
-def require(engine: Engine, needs: Iterable[str], *, why: str, others: Mapping[str, Capabilities] | None = None) -> None:
+def require(engine: Engine, needs: Collection[str], *, why: str, others: Mapping[str, Capabilities] | None = None) -> None:
     """Check that an engine has the named capabilities.
 
     Raises:
         EngineUnavailable: naming what is missing, and the engines of `others` that have it.
     """
-    have = engine.info.capabilities.names()
-    missing = sorted(set(needs) - set(have))
+    if not needs:
+        return
+    missing = sorted(set(needs) - set(engine.info.capabilities.names()))
     if not missing:
         return
     able = sorted(n for n, c in (others or {}).items() if set(missing) <= set(c.names()))

@@ -48,13 +48,22 @@ class Journal(Protocol):
         """
         ...
 
-    async def write(self, *records: Record, wait: bool = True) -> None:
-        """Put records into one transaction; with `wait`, return once it is durable.
-
-        Waits for room while the queue is full, with or without `wait`.
+    async def write(self, *records: Record) -> None:
+        """Put records into one transaction; return once it is durable. Waits for room while the queue is full.
 
         Raises:
             StoreError: the storage failed; nothing more of this process is written.
             Fenced: the run's lease went to another process.
+        """
+        ...
+
+    def queue(self, *records: Record) -> None:
+        """Put records behind all that was written before, without waiting.
+
+        If they are lost the run ends: no later `write` succeeds. Whoever queues must come to a `write` now and then, which
+        is what holds him back while the storage is slow.
+
+        Raises:
+            StoreError, Fenced: as `write`, for records before these.
         """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from .errors import ConfigError
@@ -110,11 +111,17 @@ class Prompt:
         if self.prefix_ids and self.prefix_text:
             raise ConfigError("a prompt has two prefixes", hint="give prefix_ids or prefix_text, not both")
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """Names of the engine capabilities that this prompt asks for."""
         images = any(m.has_image for m in self.messages or ())
         return (*(("images",) if images else ()), *(("token_prefix",) if self.prefix_ids else ()))
+
+    @cached_property
+    def size(self) -> int:
+        """About how many bytes it holds."""
+        texts = sum(len(m.text) for m in self.messages or ())
+        return texts + len(self.prefix_text) + 8 * (len(self.token_ids or ()) + len(self.prefix_ids))
 
     @staticmethod
     def of(prompt: Prompt | str | Sequence[Message]) -> Prompt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 from .errors import ConfigError
@@ -55,12 +56,12 @@ class Sampling:
         if len(self.constraints) > 1:
             raise ConfigError(f"sampling: several output constraints: {', '.join(self.constraints)}", hint="at most one")
 
-    @property
+    @cached_property
     def constraints(self) -> tuple[str, ...]:
         """Names of the output constraints that are set."""
         return tuple(n for n in _CONSTRAINTS if getattr(self, n) is not None)
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """Names of the engine capabilities that these settings ask for."""
         return (*self.constraints, *(("logprobs",) if self.logprobs is not None else ()))
@@ -81,6 +82,12 @@ class Sampling:
         if isinstance(changes.get("choice"), list):
             changes["choice"] = tuple(changes["choice"])
         return replace(self, **changes)
+
+    def seeded(self, seed: int) -> Sampling:
+        """A copy with another seed. Made for each sample, so it checks nothing anew."""
+        copy = object.__new__(Sampling)
+        copy.__dict__.update(self.__dict__, seed=seed)
+        return copy
 
     def to_json(self) -> dict[str, Json]:
         """Fields that differ from the defaults, for hashing and storing."""

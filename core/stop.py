@@ -24,7 +24,12 @@ class Stop:
         """Why, in a word."""
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._next = 0
-        self._detach = parent.when_requested(lambda: self.request(parent.reason)) if parent else None
+        self._parent = parent
+        self._children: dict[Stop, None] = {}
+        if parent and parent.requested:
+            self.requested, self.reason = True, parent.reason
+        elif parent:
+            parent._children[self] = None
 
     def request(self, reason: str = "cancelled") -> None:
         """Ask for the end. The second time it does nothing."""
@@ -32,6 +37,9 @@ class Stop:
             return
         self.requested, self.reason = True, reason
         callbacks, self._callbacks = list(self._callbacks.values()), {}
+        children, self._children = list(self._children), {}
+        for child in children:
+            child.request(reason)
         for callback in callbacks:
             callback()
 
@@ -47,8 +55,8 @@ class Stop:
 
     def close(self) -> None:
         """Detach from the parent, so that a long run does not gather dead children."""
-        if self._detach:
-            self._detach()
+        if self._parent:
+            self._parent._children.pop(self, None)
 
     async def race(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work`, or give it up when the end is asked for first.

@@ -39,14 +39,19 @@ class Task:
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
     """Anything else; stored, not interpreted."""
 
+    _chats: dict[str, Prompt] = field(default_factory=dict[str, Prompt], init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         if not self.id:
             object.__setattr__(self, "id", json_hash(self.to_json())[:12])
 
     def chat(self, system: str = "") -> Prompt:
         """The task as a dialogue: system text if any, the earlier turns, the prompt."""
-        first = (Message("system", system),) if system else ()
-        return Prompt((*first, *self.messages, Message("user", self.prompt)))
+        prompt = self._chats.get(system)
+        if prompt is None:  # All samples of a task share one.
+            first = (Message("system", system),) if system else ()
+            prompt = self._chats[system] = Prompt((*first, *self.messages, Message("user", self.prompt)))
+        return prompt
 
     def to_json(self) -> dict[str, Json]:
         """The JSON Lines form, without fields left at their defaults."""

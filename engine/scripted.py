@@ -118,7 +118,8 @@ class ScriptedEngine:
         """One sample. `watch` is called once for each token, those of the reasoning included."""
         if stop is not None and stop.requested:
             return NOTHING
-        self._check_needs(prompt, sampling)
+        if needs := (*sampling.needs, *prompt.needs):
+            require(self, needs, why="the call")
         call = Call(prompt, sampling)
         self.calls += 1
         if self._log is not None:
@@ -165,18 +166,6 @@ class ScriptedEngine:
             return arrived
         deltas.up_to(arrived)
         return deltas.tokens
-
-    def _check_needs(self, prompt: Prompt, sampling: Sampling) -> None:
-        can, needs = self._capabilities, list[str]()
-        if sampling.logprobs is not None and not can.logprobs:
-            needs.append("logprobs")
-        if prompt.prefix_ids and not can.token_prefix:
-            needs.append("token_prefix")
-        if not can.images and any(message.has_image for message in prompt.messages or ()):
-            needs.append("images")
-        needs += [name for name in sampling.constraints if not getattr(can, name)]
-        if needs:
-            require(self, needs, why="the call")
 
     def _append(self, path: Path, call: Call) -> None:
         line = canonical_json({"key": call.key, "seed": call.sampling.seed, "time": time.time()})

@@ -65,9 +65,7 @@ class Steps(AsyncCallbackHandler):
         self._started.add(position)
         self._open[run_id] = position
         parent = "/".join(("", *nodes[:-1])) if len(nodes) > 1 else ""
-        await self.run.journal.write(
-            StepStart(position=position, node=str(metadata["langgraph_node"]), parent=parent), wait=False
-        )
+        self.run.journal.queue(StepStart(position=position, node=str(metadata["langgraph_node"]), parent=parent))
 
     async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A node is through."""
@@ -76,7 +74,7 @@ class Steps(AsyncCallbackHandler):
             return
         if "#" not in position:
             self._all_asked_for(self.run, position)
-        await self.run.journal.write(StepEnd(position=position, status="done"), wait=False)
+        self.run.journal.queue(StepEnd(position=position, status="done"))
 
     async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A node raised."""
@@ -85,7 +83,7 @@ class Steps(AsyncCallbackHandler):
             return
         code = getattr(error, "code", type(error).__name__)
         end = StepEnd(position=position, status="failed", error_code=str(code), error=one_line(str(error), 500))
-        await self.run.journal.write(end, wait=False)
+        self.run.journal.queue(end)
 
     def _within(self, namespace: str, metadata: dict[str, Any]) -> tuple[str, ...]:
         path = metadata.get("langgraph_path") or ()

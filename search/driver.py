@@ -190,7 +190,7 @@ class Search:
                 if not await self._land(deadline=True):
                     return None
             scored = self.early.pop(next(iter(self.early)))
-            await self.ctx.record(Told(scope=self.ctx.base, number=len(self.told), id=scored.id), wait=False)
+            self.ctx.run.journal.queue(Told(scope=self.ctx.base, number=len(self.told), id=scored.id))
         self.flights.pop(scored.id, None)
         self.told.append(scored)
         if scored.error == BudgetExhausted.default_code:
@@ -247,7 +247,7 @@ class Search:
                 self.ctx.run.limit = e.limit
         if not recorded:
             position, name = self.ctx.base, self.policy.name
-            await self.ctx.record(
+            await self.ctx.run.journal.write(
                 Decided(
                     position=position,
                     policy=name,

@@ -41,7 +41,7 @@ class Maker:
 
     async def expand(self, expansion: Expansion, flight: Flight) -> Scored:
         """Make one candidate and have it judged."""
-        scope = self.ctx.scope(expansion.id, stop=flight.stop)
+        scope = self.ctx.scope(expansion.id, stop=flight.stop, queued=True)
         parents = tuple(self.candidates[p] for p in expansion.parents)
         said = tuple(self.verdicts.get(p) for p in expansion.parents)
         completion = await self.proposer.propose(scope, Proposal(expansion=expansion, parents=parents, verdicts=said))
@@ -64,7 +64,7 @@ class Maker:
             token_ids=tokens,
             answer=answer_key(self.extract, text, truncated=completion.finish_reason == "length"),
         )
-        await self.ctx.record(candidate, wait=False)
+        self.ctx.run.journal.queue(candidate)
         self.candidates[expansion.id] = candidate
         self.ctx.run.note(candidate)
         if self.verifier:

@@ -20,6 +20,7 @@ from langgraph.types import Send
 from burnish import BestOfN, Context, Majority, ScriptedEngine, Session, Solver, Task, run_search
 from burnish.core.ids import derived_seed
 from burnish.core.policy import Expansion, Moves, Selection
+from burnish.core.records import Record, Told
 from burnish.search.policies import Single
 from burnish.traces.journal import RunJournal
 from burnish.verifiers.registry import make_verifier
@@ -137,15 +138,21 @@ def latency(call: Any) -> float:
 
 
 async def main(store: str, shape: str, ids: list[str]) -> None:
-    written = RunJournal.write
+    written, queued = RunJournal.write, RunJournal.queue
+    behind: dict[str, list[Record]] = {}
 
-    async def write(self, *records, wait=True):
-        await written(self, *records, wait=wait)
-        if wait:
-            for r in records:
-                log(f"ack {self.run_id} {type(r).__name__} {r.position}")
+    async def write(self, *records):
+        # What is durable vouches for all that was queued before it.
+        vouched = [*behind.pop(self.run_id, ()), *records]
+        await written(self, *records)
+        for r in vouched:
+            log(f"ack {self.run_id} {type(r).__name__} {r.scope if isinstance(r, Told) else r.position}")
 
-    RunJournal.write = write
+    def queue(self, *records):
+        queued(self, *records)
+        behind.setdefault(self.run_id, []).extend(records)
+
+    RunJournal.write, RunJournal.queue = write, queue
     engine = Logged(reply, latency=latency)
     async with Session(engine, store=store, concurrency=TASKS, calls=64) as session:
         if ids:

@@ -19,6 +19,7 @@ from burnish.core.records import Judged, Outcome, StepEnd, StepStart, Told
 from burnish.core.runs import RunEnd, RunSpec, Usage
 from burnish.core.task import Task
 from burnish.core.verdict import Verdict
+from burnish.traces import journal as traces_journal
 from burnish.traces import rows, writer
 from burnish.traces.store import Store
 from tests.traces_kit import (
@@ -236,12 +237,21 @@ async def test_a_failed_step_may_begin_again_and_a_done_one_stays_done(store):
 
 async def test_records_are_numbered_in_the_order_of_writing(store):
     journal = await begun(store)
-    await asyncio.gather(*(journal.write(Told(scope="/s", number=n, id=f"e{n}"), wait=n % 3 == 0) for n in range(500)))
+
+    async def write(n: int) -> None:
+        if n % 3:
+            journal.queue(Told(scope="/s", number=n - 1 - n // 3, id=f"e{n}"))
+        else:
+            await journal.write(StepStart(position=f"/a{n}", node="a"))
+
+    await asyncio.gather(*(write(n) for n in range(600)))
     await journal.write(StepStart(position="/a", node="a"))
-    tells = store.reader().tells(journal.run_id)
-    assert [t.told for t in tells] == [f"e{n}" for n in range(500)]
+    reader = store.reader()
+    tells, steps = reader.tells(journal.run_id), reader.steps(journal.run_id)
+    assert [t.told for t in tells] == list(journal.told("/s")) == [f"e{n}" for n in range(600) if n % 3]
+    assert {s.position: s.seq for s in steps} == {f"/a{n}": n + 1 for n in range(0, 600, 3)} | {"/a": 601}
+    assert {t.told: t.seq for t in tells} == {f"e{n}": n + 1 for n in range(600) if n % 3}
     assert gapless(numbers(store, journal.run_id))
-    assert len(journal.told("/s")) == 500
 
 
 async def test_texts_are_stored_once(store):
@@ -363,7 +373,7 @@ async def test_a_fenced_run_loses_its_own_records_only(store):
     assert [len(store.reader().steps(j.run_id)) for j in journals] == [21, 1, 21]
     assert all(gapless(numbers(store, j.run_id)) for j in journals)
     with pytest.raises(Fenced):
-        await journals[1].write(StepStart(position="/c", node="c"), wait=False)
+        journals[1].queue(StepStart(position="/c", node="c"))
     for status in ("done", "failed"):
         with pytest.raises(Fenced):
             await journals[1].finish(RunEnd(status=status), 1.0)
@@ -392,7 +402,7 @@ async def test_only_the_group_that_cannot_be_stored_fails(store):
 async def test_a_lost_record_that_nobody_waits_for_ends_its_run(store):
     """What is durable must imply what was written before it."""
     journal, other = await begun(store), await begun(store)
-    await journal.write(Told(scope="/s", number=2**70, id="x"), wait=False)
+    journal.queue(Told(scope="/s", number=2**70, id="x"))
     with pytest.raises(StoreError):
         await journal.write(StepStart(position="/a", node="a"))
     with pytest.raises(StoreError):
@@ -406,8 +416,34 @@ async def test_a_lost_record_that_nobody_waits_for_ends_its_run(store):
 
 
 async def test_a_full_queue_makes_producers_wait_and_the_loop_free(store, monkeypatch):
-    """While one commit is held up, the queue takes what it may and not one record more."""
+    """While one commit is held up, the queue takes what it may, and not one record more; what is queued goes with others."""
     monkeypatch.setattr(writer, "MAX_RECORDS", 50)
+    journal = await begun(store)
+    gate, entered = threading.Event(), threading.Event()
+
+    def hold(_):
+        entered.set()
+        assert gate.wait(30)
+
+    async def write(n):
+        journal.queue(Told(scope="/s", number=n, id=str(n)))
+        await journal.write(StepStart(position=f"/a{n}", node="a"))
+
+    held = asyncio.ensure_future(store._shared.writer.do(hold))
+    await asyncio.to_thread(entered.wait, 10)
+    writes = [asyncio.ensure_future(write(n)) for n in range(300)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert 20 <= store._shared.writer._queue.qsize() <= 25
+    assert not any(w.done() for w in writes)
+    gate.set()
+    await held
+    await asyncio.gather(*writes)
+    assert [t.number for t in store.reader().tells(journal.run_id)] == list(range(300))
+
+
+async def test_the_queue_is_bounded_by_bytes(store, monkeypatch):
+    monkeypatch.setattr(writer, "MAX_BYTES", 100_000)
     journal = await begun(store)
     gate, entered = threading.Event(), threading.Event()
 
@@ -417,35 +453,24 @@ async def test_a_full_queue_makes_producers_wait_and_the_loop_free(store, monkey
 
     held = asyncio.ensure_future(store._shared.writer.do(hold))
     await asyncio.to_thread(entered.wait, 10)
-    writes = [asyncio.ensure_future(journal.write(Told(scope="/s", number=n, id=str(n)), wait=False)) for n in range(300)]
-    for _ in range(50):
-        await asyncio.sleep(0)
-    assert store._shared.writer._queue.qsize() < 50
-    assert sum(w.done() for w in writes) < 50
+    written = [candidate(journal.run_id, f"/c{n}", chr(97 + n) * 40_000) for n in range(12)]
+    writes = [asyncio.ensure_future(journal.write(c)) for c in written]
+    await asyncio.sleep(0)
+    assert 2 <= store._shared.writer._queue.qsize() <= 3
     gate.set()
     await held
     await asyncio.gather(*writes)
-    await journal.write(StepStart(position="/a", node="a"))
-    assert [t.number for t in store.reader().tells(journal.run_id)] == list(range(300))
-
-
-async def test_the_queue_is_bounded_by_bytes(store, monkeypatch):
-    monkeypatch.setattr(writer, "MAX_BYTES", 100_000)
-    journal = await begun(store)
-    gate = threading.Event()
-    held = asyncio.ensure_future(store._shared.writer.do(lambda _: gate.wait(30)))
-    writes = [
-        asyncio.ensure_future(journal.write(candidate(journal.run_id, f"/c{n}", chr(97 + n) * 40_000), wait=False))
-        for n in range(12)
-    ]
-    for _ in range(50):
-        await asyncio.sleep(0)
-    assert 1 <= sum(w.done() for w in writes) <= 4
-    gate.set()
-    await held
-    await asyncio.gather(*writes)
-    await journal.write(StepStart(position="/a", node="a"))
     assert len(store.reader().candidates(journal.run_id)) == 12
+
+
+async def test_many_queued_records_do_not_wait_for_the_loop(store, monkeypatch):
+    monkeypatch.setattr(traces_journal, "_QUEUED_RECORDS", 10)
+    journal = await begun(store)
+    for n in range(25):
+        journal.queue(Told(scope="/s", number=n, id=str(n)))
+    assert len(journal._queued) == 5
+    await journal.write(StepStart(position="/a", node="a"))
+    assert [t.number for t in store.reader().tells(journal.run_id)] == list(range(25))
 
 
 async def test_several_loops_write_to_one_database(url):
@@ -501,7 +526,7 @@ async def test_closing_writes_what_is_queued_and_frees_the_runs(url):
     store = await Store.open(url)
     journal = await begun(store)
     for n in range(1500):
-        await journal.write(Told(scope="/s", number=n, id="x"), wait=False)
+        journal.queue(Told(scope="/s", number=n, id="x"))
     await store.close()
     store = await Store.open(url)
     assert len(store.reader().tells(journal.run_id)) == 1500

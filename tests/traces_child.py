@@ -87,7 +87,7 @@ async def forget(url, run_id):
     store = await Store.open(url)
     journal = await store.acquire(run_id)
     for n in range(300):
-        await journal.write(Told(scope="/s", number=n, id="x"), wait=False)
+        journal.queue(Told(scope="/s", number=n, id="x"))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import ByteString, Sequence
 from typing import Any
 
 import zstandard
@@ -40,12 +40,16 @@ class Compressor:
     def __init__(self) -> None:
         self._zstd = zstandard.ZstdCompressor(level=1)
 
-    def pack(self, data: bytes) -> tuple[str, bytes]:
-        """The codec's name and the bytes to store."""
-        if len(data) <= COMPRESS_ABOVE:
-            return "raw", data
-        packed = self._zstd.compress(data)
-        return ("zstd", packed) if len(packed) < len(data) else ("raw", data)
+    def pack(self, blobs: Sequence[bytes]) -> list[tuple[str, int, bytes]]:
+        """For each blob the codec's name, its size and the bytes to store."""
+        long: list[ByteString] = [data for data in blobs if len(data) > COMPRESS_ABOVE]
+        # All in one call: each call gives up Python's global lock, which a busy event loop makes dear to take back.
+        compressed = iter(self._zstd.multi_compress_to_buffer(long, threads=1) if long else ())
+        packed: list[tuple[str, int, bytes]] = []
+        for data in blobs:
+            small = next(compressed).tobytes() if len(data) > COMPRESS_ABOVE else data
+            packed.append(("zstd", len(data), small) if len(small) < len(data) else ("raw", len(data), data))
+        return packed
 
 
 def unpack(codec: str, data: bytes, size: int) -> bytes:

@@ -35,8 +35,6 @@ class Group:
         state: RunState | None = None,
         records: Sequence[Record] = (),
         weight: int = 0,
-        *,
-        strict: bool = False,
         work: Callable[[Transaction], Any] | None = None,
         after: Callable[[Any], object] | None = None,
     ) -> None:
@@ -44,8 +42,8 @@ class Group:
         self.records = records
         self.weight = weight
         """About how many bytes it holds."""
-        self.strict = strict
-        """Whether its failure ends the writing of its run: nobody waits to hear of it."""
+        self.strict = False
+        """Whether its failure ends the writing of its run: it holds records that nobody waits to hear of."""
         self.work = work
         """Done within the transaction instead of storing records; raises before it changes anything, or not at all."""
         self.after = after
@@ -138,7 +136,7 @@ class Committer:
         self._store(cursor)
         results = self._work(cursor, groups, errors)
         if self._encoder.blobs:
-            cursor.executemany(self._statements.sql["blob"], list(self._encoder.blobs.values()))
+            self._statements.run_many(cursor, "blob", self._encoder.blob_rows())
         cursor.execute("COMMIT")
         self._encoder.committed()
         for group in groups:
@@ -176,7 +174,7 @@ class Committer:
             by_name.setdefault(name, []).append(row)
         for name in _ORDER:
             if name in by_name:
-                cursor.executemany(self._statements.sql[name], by_name[name])
+                self._statements.run_many(cursor, name, by_name[name])
 
     def _work(self, cursor: Any, groups: Sequence[Group], errors: dict[Group, BurnishError]) -> dict[Group, Any]:
         results: dict[Group, Any] = {}

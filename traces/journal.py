@@ -1,7 +1,8 @@
 """The journal of one run: `core.journal.Journal` over the database.
 
-What is recorded is held in memory, so that it answers at once; what is written is learned when it is durable, so that a
-node which is run again in the same process finds its finished calls as one that is resumed does.
+What is recorded is held in memory, so that it answers at once. What is written is learned too, so that a node which is
+run again in the same process finds its finished calls as one that is resumed does: when it is durable, or, if nobody
+waits for that, at once, since its loss ends the run.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from .rows import RunState
 from .tickets import Ticket
 from .weights import weight
 from .writer import Writer
+
+_QUEUED_RECORDS, _QUEUED_BYTES = 64, 1 << 20
 
 Finish = Callable[[RunState, RunEnd, float], Awaitable[None]]
 Measure = Callable[[str], Awaitable[Usage]]
@@ -54,6 +57,10 @@ class RunJournal:
         self._finish = finish
         self._measure = measure
         self._finished = False
+        self._queued: list[Record] = []
+        """Not handed over yet."""
+        self._queued_weight = 0
+        self._flush_due = False
 
     @property
     def run_id(self) -> str:
@@ -92,29 +99,60 @@ class RunJournal:
                     return position
         return None
 
-    async def write(self, *records: Record, wait: bool = True) -> None:
-        """Put records into one transaction; with `wait`, return once it is durable.
+    async def write(self, *records: Record) -> None:
+        """Put records into one transaction, behind those that are queued; return once it is durable.
 
         Raises:
             StoreError: the storage failed, or a record cannot be stored.
             Fenced: the run's lease went to another process.
         """
+        self._check()
+        ticket = self._hand_over(records, wait=True)
+        ticket.learn = lambda: self._learn(records)
+        assert ticket.future is not None
+        await ticket.future
+
+    def queue(self, *records: Record) -> None:
+        """Put records behind all that was written before, without waiting: they go with the next that are waited for, at
+        the latest when the loop comes round.
+
+        Raises:
+            StoreError, Fenced: as `write`, for records before these.
+        """
+        self._check()
+        self._queued += records
+        self._queued_weight += weight(records)
+        for record in records:
+            self._recorded.learn(record)
+        if len(self._queued) >= _QUEUED_RECORDS or self._queued_weight >= _QUEUED_BYTES:
+            self._hand_over((), wait=False)
+        elif not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _check(self) -> None:
         if self._state.error:
             raise self._state.error
         if self._finished:
             raise StoreError(f"the run {self.run_id} is finished", hint="acquire it again", code="finished")
-        ticket = Ticket(
-            asyncio.get_running_loop(),
-            state=self._state,
-            records=records,
-            weight=weight(records),
-            wait=wait,
-            learn=self._learn,
-        )
-        if not self._writer.put_now(ticket):
-            await self._writer.put(ticket)
-        if ticket.future:
-            await ticket.future
+
+    def _hand_over(self, records: Sequence[Record], *, wait: bool) -> Ticket:
+        """Give records to the writer, behind those that are queued."""
+        every, size = [*self._queued, *records], self._queued_weight + weight(records)
+        ticket = Ticket(asyncio.get_running_loop(), state=self._state, records=every, weight=size, wait=wait)
+        ticket.strict = not wait or bool(self._queued)
+        self._queued.clear()
+        self._queued_weight = 0
+        self._writer.put(ticket)
+        return ticket
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._queued and not self._state.error:
+            try:
+                self._hand_over((), wait=False)
+            except StoreError as e:
+                self._state.error = e
 
     async def finish(self, end: RunEnd, elapsed: float) -> None:
         """Store how the run ended and give the lease back.
@@ -125,6 +163,7 @@ class RunJournal:
             StoreError: the storage failed.
             Fenced: the run's lease went to another process.
         """
+        self._flush()
         self._finished = True
         await self._finish(self._state, end, elapsed)
         self._recorded.clear()
@@ -134,7 +173,7 @@ class RunJournal:
         """What the run used: sums over its stored calls and verdicts."""
         return await self._measure(self.run_id)
 
-    def _learn(self, ticket: Ticket) -> None:
-        if ticket.error is None and not self._finished:
-            for record in ticket.records:
+    def _learn(self, records: Sequence[Record]) -> None:
+        if not self._finished:
+            for record in records:
                 self._recorded.learn(record)

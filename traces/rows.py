@@ -60,11 +60,12 @@ class Encoder:
     def __init__(self) -> None:
         self.rows: list[tuple[str, Row]] = []
         """Statement and parameters, in the order of the records."""
-        self.blobs: dict[str, Row] = {}
-        """Blobs of this transaction that may not be stored yet."""
+        self.blobs: dict[str, bytes] = {}
+        """Blobs of this transaction that may not be stored yet, by their keys."""
         self._stored: dict[str, None] = {}
         self._requests: dict[tuple[str, Prompt | None], tuple[str, str | None]] = {}
         self._undo: list[tuple[RunState, str | None, int | None]] = []
+        self._newest = "", ""
         self._compressor = Compressor()
         self._encoders: dict[type, Callable[[RunState, Any, int], None]] = {
             StepStart: self._step_start,
@@ -92,14 +93,22 @@ class Encoder:
     def blob(self, data: bytes) -> str:
         """The key of a blob, which is stored with this transaction unless it is already."""
         sha = blob_key(data)
-        if sha not in self._stored and sha not in self.blobs:
-            codec, packed = self._compressor.pack(data)
-            self.blobs[sha] = (sha, codec, len(data), packed, time.time_ns())
+        if sha not in self._stored:
+            self.blobs[sha] = data
         return sha
 
+    def blob_rows(self) -> list[Row]:
+        """The rows of this transaction's blobs."""
+        now, packed = time.time_ns(), self._compressor.pack(list(self.blobs.values()))
+        return [(sha, codec, size, data, now) for sha, (codec, size, data) in zip(self.blobs, packed, strict=True)]
+
     def text(self, text: str) -> str | None:
-        """The key of a text; None for an empty one."""
-        return self.blob(text_bytes(text)) if text else None
+        """The key of a text; None for an empty one. A candidate's text follows its call's, and mostly is the same."""
+        if not text:
+            return None
+        if text is not self._newest[0]:
+            self._newest = text, self.blob(text_bytes(text))
+        return self._newest[1]
 
     def committed(self) -> None:
         """The transaction is durable."""
@@ -117,6 +126,7 @@ class Encoder:
     def _clear(self) -> None:
         self.rows.clear()
         self.blobs.clear()
+        self._newest = "", ""
         self._undo.clear()
         if len(self._requests) > 1000:
             self._requests.clear()
@@ -230,7 +240,7 @@ class Encoder:
         ids = None if r.token_ids is None else self.blob(pack_ids(r.token_ids))
         answer, answer_sha = self._capped(r.answer, PREVIEW)
         origin = (r.kind, r.parents[0] if r.parents else None, r.depth, r.call_id, r.finish_reason)
-        texts = (_preview(r.text), self.blob(text_bytes(r.text)), self.text(r.reasoning))
+        texts = (_preview(r.text), self.text(r.text) or self.blob(b""), self.text(r.reasoning))
         head = (r.id, state.run_id, seq, storable(r.position))
         self.rows.append(("candidate", (*head, *origin, answer, answer_sha, *texts, ids, at)))
         for number, parent in enumerate(r.parents):

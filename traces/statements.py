@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from itertools import chain, count
 from typing import Any
 
 from sqlalchemy import ClauseElement, Column, ColumnElement, Dialect, Table, bindparam, literal_column, null, select, update
@@ -9,8 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema as s
 
+_ROWS_AT_ONCE = (128, 32, 8, 1)
 INSERT_ORDER = ("step", "call", "candidate", "candidate_parent", "verdict", "decision", "tell", "budget_entry")
 UPDATE_ORDER = ("step_restart", "step_end", "call_attempt", "call_outcome")
+_JOINED = (*INSERT_ORDER, "blob", "call_outcome")
+_ROWS = "(rows)"
 
 
 class Statements:
@@ -20,10 +26,31 @@ class Statements:
         self.postgres = dialect.name == "postgresql"
         # Both drivers then take plain tuples.
         self._dialect = postgresql.psycopg.dialect(paramstyle="format") if self.postgres else sqlite.dialect()
-        self._fences: dict[int, str] = {}
         inserts = {name: self._insert(s.metadata.tables[name]) for name in (*INSERT_ORDER, "blob", "run", "batch")}
         self.sql: dict[str, str] = inserts | {name: self._compile(made) for name, made in _statements().items()}
+        self._fences: dict[int, str] = {}
+        self._joined = {name: sql for name in _JOINED if (sql := _for_many(self.sql[name]))}
+        """SQL for many rows at once, with a mark where the rows go."""
+        self._sized: dict[tuple[str, int], str] = {}
         self.begin = "BEGIN" if self.postgres else "BEGIN IMMEDIATE"
+
+    def run_many(self, cursor: Any, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement for each of many rows.
+
+        For SQLite many go into one statement: `sqlite3` gives up and takes back Python's global lock once for each, which
+        a busy event loop makes dear.
+        """
+        joined = None if self.postgres or len(rows) == 1 else self._joined.get(name)
+        if joined is None:
+            cursor.executemany(self.sql[name], rows)
+            return
+        at = 0
+        for size in _ROWS_AT_ONCE:
+            while len(rows) - at >= size:
+                if (name, size) not in self._sized:
+                    self._sized[name, size] = joined.replace(_ROWS, ", ".join([_marks(len(rows[0]))] * size))
+                cursor.execute(self._sized[name, size], [*chain.from_iterable(rows[at : at + size])])
+                at += size
 
     def fence(self, runs: int) -> str:
         """Selects the lease epochs of so many runs, and holds them until the transaction ends."""
@@ -91,6 +118,19 @@ def _statements() -> dict[str, ClauseElement]:
         "heartbeat": _set(run, "heartbeat_ns elapsed_ns", run_id, held),
         "release": _set(run, "elapsed_ns ended_ns", run_id, held, owner=null(), status=_word("interrupted")),
     }
+
+
+def _marks(columns: int) -> str:
+    return f"({', '.join('?' * columns)})"
+
+
+def _for_many(sql: str) -> str:
+    """SQLite's form for many rows of an insert, or of an update with `column = ?, ... WHERE id = ? AND ...`."""
+    if sql.startswith("INSERT"):
+        return sql.replace(_marks(sql.count("?")), _ROWS)
+    numbers = count(1)
+    head, _, where = re.sub(r"\?", lambda _: f"new.column{next(numbers)}", sql).partition(" WHERE ")
+    return f"{head} FROM (VALUES {_ROWS}) AS new WHERE {where}"
 
 
 def _word(word: str) -> ColumnElement[str]:

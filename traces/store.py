@@ -133,7 +133,7 @@ class Store:
                 after=lambda _: _let_go(writer, taken),
             )
             with suppress(StoreError):
-                writer.put_now(back)
+                writer.put(back)
             raise
         return RunJournal(spec, state, recorded, spent=spent, writer=writer, finish=self._finish, measure=self._usage)
 

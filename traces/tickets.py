@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..core.errors import BurnishError
 from ..core.records import Record
 from .commit import Group, Transaction
 from .rows import RunState
@@ -28,21 +27,20 @@ class Ticket(Group):
         records: Sequence[Record] = (),
         weight: int = 0,
         wait: bool = True,
-        learn: Callable[[Ticket], None] | None = None,
         work: Callable[[Transaction], Any] | None = None,
         after: Callable[[Any], object] | None = None,
     ) -> None:
-        super().__init__(state, records, weight, strict=not wait, work=work, after=after)
+        super().__init__(state, records, weight, work=work, after=after)
         self.loop = loop
         self.future: asyncio.Future[Any] | None = loop.create_future() if wait else None
-        """What the producer waits for; None if he does not."""
-        self.learn = learn
-        """Called on the loop before the producer goes on."""
+        """Done once the group is settled; None if nobody waits for that."""
+        self.learn: Callable[[], None] | None = None
+        """Called on the loop before the producer goes on, if it was written."""
 
     def acknowledge(self) -> None:
         """Let the producer go on. Called on the loop."""
-        if self.learn:
-            self.learn(self)
+        if self.learn and self.error is None:
+            self.learn()
         future = self.future
         if future is None or future.done():
             return
@@ -52,27 +50,12 @@ class Ticket(Group):
             future.set_exception(self.error)
 
 
-def call(loop: Loop, function: Callable[[list[Any]], None], items: list[Any]) -> None:
-    """Have a function called on a loop, from any thread."""
+def acknowledge(loop: Loop, tickets: list[Ticket]) -> None:
+    """Let the producers of settled tickets go on. May be called from any thread."""
     with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-        loop.call_soon_threadsafe(function, items)
+        loop.call_soon_threadsafe(_acknowledge, tickets)
 
 
-def acknowledge(tickets: list[Ticket]) -> None:
-    """Let the producers of settled tickets go on. Called on their loop."""
+def _acknowledge(tickets: list[Ticket]) -> None:
     for ticket in tickets:
         ticket.acknowledge()
-
-
-def admit(rooms: list[asyncio.Future[None]]) -> None:
-    """Tell producers that their tickets are queued. Called on their loop."""
-    for room in rooms:
-        if not room.done():
-            room.set_result(None)
-
-
-def refuse(rooms: list[tuple[asyncio.Future[None], BurnishError]]) -> None:
-    """Tell producers that their tickets will not be queued. Called on their loop."""
-    for room, error in rooms:
-        if not room.done():
-            room.set_exception(error)

@@ -31,10 +31,7 @@ def _candidate_weight(r: Candidate) -> int:
 
 
 def _intent_weight(r: Intent) -> int:
-    p = r.prompt
-    if p is None:
-        return _json_weight(r.request)
-    return sum([len(m.content) for m in p.messages or ()]) + 8 * (len(p.token_ids or ()) + len(p.prefix_ids))
+    return r.prompt.size if r.prompt else _json_weight(r.request)
 
 
 def _judged_weight(r: Judged) -> int:

@@ -1,9 +1,9 @@
 """The thread that writes: one for each process and database.
 
-Producers, on any event loop, put groups into a queue that is bounded by records and bytes; who finds no room waits
-without blocking his loop. The thread takes what is there, commits it at once and acknowledges it; batches form by
-themselves while a commit runs. When the storage fails, writing stops for good: every group that is queued, and every
-later one, gets the error. In a forked child there is no thread, so a child cannot write.
+Producers, on any event loop, put groups into a queue that is bounded by records and bytes; what finds no room stands in
+line, and its producer waits for it without blocking his loop. The thread takes what is there, commits it at once and
+acknowledges it; batches form by themselves while a commit runs. When the storage fails, writing stops for good: every
+group that is queued, and every later one, gets the error. In a forked child there is no thread, so a child cannot write.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ..core.errors import StoreError
 from .commit import Committer, Group, Transaction
 from .leases import HEARTBEAT_SECONDS
 from .rows import RunState
-from .tickets import Loop, Ticket, acknowledge, admit, call, refuse
+from .tickets import Loop, Ticket, acknowledge
 
 MAX_RECORDS = 2000
-"""Groups that may wait to be written."""
+"""Records that may wait to be written."""
 MAX_BYTES = 64 << 20
 BATCH_GROUPS = 256
 BATCH_BYTES = 4 << 20
@@ -46,7 +46,8 @@ class Writer:
         self._committer = Committer(engine)
         self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Ticket, asyncio.Future[None]]] = deque()
+        self._waiting: deque[Ticket] = deque()
+        """In line for the queue, first come first served."""
         self._records = self._bytes = 0
         self._stopped: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name="burnish-writer", daemon=True)
@@ -58,8 +59,8 @@ class Writer:
         """Why nothing can be written any more; None while all is well."""
         return self._stopped
 
-    def put_now(self, ticket: Ticket) -> bool:
-        """Queue a ticket if there is room, and say whether there was.
+    def put(self, ticket: Ticket) -> None:
+        """Queue a ticket, or put it in line while the queue is full.
 
         Raises:
             StoreError: nothing is written any more.
@@ -68,27 +69,9 @@ class Writer:
             if self._stopped:
                 raise self._stopped
             if self._waiting or not self._has_room():
-                return False
-            self._enqueue(ticket)
-            return True
-
-    async def put(self, ticket: Ticket) -> None:
-        """Queue a ticket, once there is room.
-
-        Raises:
-            StoreError: nothing is written any more.
-        """
-        if self.put_now(ticket):
-            return
-        room: asyncio.Future[None] = ticket.loop.create_future()
-        with self._lock:
-            if self._stopped:
-                raise self._stopped
-            if not self._waiting and self._has_room():
+                self._waiting.append(ticket)
+            else:
                 self._enqueue(ticket)
-                return
-            self._waiting.append((ticket, room))
-        await room
 
     async def do(
         self,
@@ -102,7 +85,7 @@ class Writer:
         With a `state` it is done only if that run is still held and none of its records was lost.
         """
         ticket = Ticket(asyncio.get_running_loop(), state=state, work=work, after=after)
-        await self.put(ticket)
+        self.put(ticket)
         assert ticket.future is not None
         return await ticket.future
 
@@ -122,16 +105,16 @@ class Writer:
     def _stop(self, error: StoreError) -> None:
         with self._lock:
             self._stopped = self._stopped or error
-            refused = list(self._waiting)
-            self._waiting.clear()
-        for ticket, room in refused:
-            call(ticket.loop, refuse, [(room, self._stopped)])
+            refused, self._waiting = list(self._waiting), deque()
+        for ticket in refused:
+            ticket.error = self._stopped
+            acknowledge(ticket.loop, [ticket])
 
     def _has_room(self) -> bool:
         return self._records == 0 or (self._records < MAX_RECORDS and self._bytes < MAX_BYTES)
 
     def _enqueue(self, ticket: Ticket) -> None:
-        self._records += 1
+        self._records += _size(ticket)
         self._bytes += ticket.weight
         self._queue.put(ticket)
 
@@ -192,18 +175,12 @@ class Writer:
             if isinstance(group, Ticket) and group.settled:
                 by_loop.setdefault(group.loop, []).append(group)
         for loop, tickets in by_loop.items():
-            call(loop, acknowledge, tickets)
+            acknowledge(loop, tickets)
         with self._lock:
-            self._records -= len(groups)
+            self._records -= sum(map(_size, groups))
             self._bytes -= sum(g.weight for g in groups)
-            admitted: list[asyncio.Future[None]] = []
             while self._waiting and self._has_room():
-                ticket, room = self._waiting.popleft()
-                if not room.cancelled():
-                    self._enqueue(ticket)
-                    admitted.append(room)
-        for room in admitted:
-            call(room.get_loop(), admit, [room])
+                self._enqueue(self._waiting.popleft())
         for group in groups:
             if not group.settled:
                 self._queue.put(group)
@@ -218,7 +195,7 @@ class Writer:
                 return
             if isinstance(group, Ticket):
                 group.error = error
-                call(group.loop, acknowledge, [group])
+                acknowledge(group.loop, [group])
 
     def _heartbeat(self, tx: Transaction) -> None:
         now = time.time_ns()
@@ -234,6 +211,11 @@ class Writer:
             "a forked process cannot write to its parent's store", hint="open one of its own", code="forked"
         )
         self._lock = threading.Lock()
+
+
+def _size(group: Group) -> int:
+    """Records of a group; a piece of work counts as one."""
+    return len(group.records) or 1
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
