@@ -275,13 +275,10 @@ async def test_roles_have_engines_of_their_own(tmp_path):
 
 
 async def test_a_stopped_session_leaves_runs_to_be_resumed(tmp_path):
-    async with session(tmp_path, "42", latency=0.05) as s:
+    async with session(tmp_path, "42", latency=lambda call: s.stop.request("interrupted") or 0.05) as s:
         graph = searching(BestOfN(4, stop_at_pass=False), None)
-        running = asyncio.create_task(s.run(graph, "?"))
-        await asyncio.sleep(0.02)
-        s.stop.request("interrupted")
         with pytest.raises(burnish.Cancelled) as caught:
-            await running
+            await s.run(graph, "?")
     assert rows(tmp_path, "SELECT status FROM run") == [("interrupted",)]
     async with session(tmp_path, "42") as s:
         assert (await s.resume(caught.value.run_id, graph)).answer == "42"
@@ -289,11 +286,13 @@ async def test_a_stopped_session_leaves_runs_to_be_resumed(tmp_path):
 
 async def test_a_run_is_worked_on_by_one_only(tmp_path):
     async with session(tmp_path, "42", latency=0.2) as s:
-        graph, started = searching(Majority(2), None), []
-        running = asyncio.create_task(s.run(graph, "?", on_start=started.append))
-        await asyncio.sleep(0.05)
+        graph, started = searching(Majority(2), None), asyncio.get_running_loop().create_future()
+        running = asyncio.create_task(s.run(graph, "?", on_start=started.set_result))
+        run_id = await started
+        while rows(tmp_path, "SELECT count(*) FROM call") == [(0,)]:
+            await asyncio.sleep(0.01)
         with pytest.raises(Fenced):
-            await s.resume(started[0], graph)
+            await s.resume(run_id, graph)
         assert (await running).answer == "42"
 
 

@@ -29,8 +29,10 @@ class Recorded:
     """What is recorded of a run, by position, and what is learned as it goes on."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, RecordedCall | Row[Any]] = {}
-        """Rows as loaded, until they are asked for."""
+        self.calls: dict[str, RecordedCall | Row[Any] | Intent | Outcome] = {}
+        """Rows as loaded and records as learned, until they are asked for."""
+        self._hashes: dict[str, str] = {}
+        """Request hashes of the calls that were learned."""
         self.call_steps: dict[str, list[str]] = {}
         """Positions of the calls with a result that were made in a step, in order of their beginning."""
         self.verdicts: dict[str, Verdict] = {}
@@ -52,16 +54,22 @@ class Recorded:
     def call(self, position: str) -> RecordedCall | None:
         """The call at a position."""
         found = self.calls.get(position)
-        if found is None or isinstance(found, RecordedCall):
-            return found
-        made = self._recorded_call(found)
+        match found:
+            case None | RecordedCall():
+                return found
+            case Intent():
+                return RecordedCall(request_hash=found.request_hash, state="intent")
+            case Outcome():
+                made = _learned(found, self._hashes[position])
+            case _:
+                made = self._recorded_call(found)
         self.calls[position] = made
         return made
 
     def state(self, position: str) -> CallState | None:
         """The state of the call at a position, without reading its texts."""
         found = self.calls.get(position)
-        return found.state if found else None
+        return "intent" if isinstance(found, Intent) else found.state if found else None
 
     def learn(self, record: Record) -> None:
         """Take in a record that is durable."""
@@ -72,23 +80,16 @@ class Recorded:
     def _learn_intent(self, record: Intent) -> None:
         position = storable(record.position)
         if position not in self.calls:
-            self.calls[position] = RecordedCall(request_hash=record.request_hash, state="intent")
+            self.calls[position] = record
+            self._hashes[position] = record.request_hash
             self._open[position] = storable(record.step)
 
     def _learn_outcome(self, record: Outcome) -> None:
         position = storable(record.position)
-        step, known = self._open.pop(position, None), self.call(position)
-        if step is None or known is None:
-            return
-        self.calls[position] = RecordedCall(
-            request_hash=known.request_hash,
-            state=record.state,
-            completion=record.completion,
-            value=record.value,
-            error_code=record.error_code,
-            error=record.error,
-        )
-        self.call_steps.setdefault(step, []).append(position)
+        step = self._open.pop(position, None)
+        if step is not None:
+            self.calls[position] = record
+            self.call_steps.setdefault(step, []).append(position)
 
     def _learn_verdict(self, record: Judged) -> None:
         self.verdicts.setdefault(storable(record.position), record.verdict)
@@ -109,6 +110,7 @@ class Recorded:
         """Forget everything."""
         for kept in (
             self.calls,
+            self._hashes,
             self._open,
             self.call_steps,
             self.verdicts,
@@ -136,6 +138,7 @@ class Recorded:
                 _know(state, "o", row.position, row.ended_seq)
                 self.call_steps.setdefault(row.step, []).append(row.position)
             else:
+                self._hashes[row.position] = row.request_hash
                 self._open[row.position] = row.step
         for row in _of_run(connection, s.verdict, run_id):
             _know(state, "v", row.position, row.seq)
@@ -193,6 +196,17 @@ class Recorded:
             raise StoreError(f"the stored text {sha} is missing", hint="restore the database from a backup", code="corrupt")
         codec, size, data = self._blobs[sha]
         return unpack(codec, data, size)
+
+
+def _learned(record: Outcome, request_hash: str) -> RecordedCall:
+    return RecordedCall(
+        request_hash=request_hash,
+        state=record.state,
+        completion=record.completion,
+        value=record.value,
+        error_code=record.error_code,
+        error=record.error,
+    )
 
 
 def _know(state: RunState, letter: str, position: str, seq: int, times: int = 1) -> None:
