@@ -13,6 +13,7 @@ from .core.completion import Completion
 from .core.context import Context, Run
 from .core.engine import Engine
 from .core.errors import BudgetExhausted, BurnishError, Cancelled, ConfigError, ReplayMismatch, StoreError
+from .core.journal import RunRecord
 from .core.result import Result
 from .core.runs import RunEnd, RunOutcome
 from .core.stop import Stop
@@ -23,12 +24,11 @@ from .verifiers.registry import make_verifier
 
 if TYPE_CHECKING:
     from .graphs.builtin import Graph
-    from .traces.journal import RunJournal
 
 _RECURSION_LIMIT = 1000
 
 
-async def execute(graph: Graph, journal: RunJournal, engines: Mapping[str, Engine], stop: Stop) -> Result:
+async def execute(graph: Graph, journal: RunRecord, engines: Mapping[str, Engine], stop: Stop) -> Result:
     """Run a graph under a lease that is already held, and record how it ends.
 
     Raises:

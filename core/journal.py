@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from .budget import Spend
 from .policy import Selection
 from .records import Record, RecordedCall
+from .runs import RunEnd, RunSpec, Usage
 from .verdict import Verdict
 
 
@@ -66,4 +68,25 @@ class Journal(Protocol):
         Raises:
             StoreError, Fenced: as `write`, for records before these.
         """
+        ...
+
+
+class RunRecord(Journal, Protocol):
+    """A journal with what belongs to the run as a whole: what it is to do, how it ends."""
+
+    spec: RunSpec
+    """What the run is to do."""
+    resumed: bool
+    """Whether anything was recorded before."""
+    elapsed: float
+    """Seconds that the run was active before."""
+    spent: Spend
+    """What was spent before, by its recorded calls and verdicts."""
+
+    async def finish(self, end: RunEnd, elapsed: float) -> None:
+        """Record how the run ended, `elapsed` active seconds after its beginning, and give the lease back."""
+        ...
+
+    async def usage(self) -> Usage:
+        """What the run used: sums over its recorded calls and verdicts."""
         ...

@@ -1,0 +1,46 @@
+"""One run of a comparison, as it is counted: what came out, whether it is right, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..core.runs import Usage
+from ..core.verdict import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One candidate of a trial: what the verifier said of it, and what is true of it."""
+
+    said: Outcome | None
+    """The verifier's newest verdict; None if it was not asked."""
+    right: bool | None
+    """The grader's; None if the grader abstained or was not asked."""
+    chosen: bool = False
+    """Whether it was returned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One arm on one task, once."""
+
+    task_id: str
+    seed: int
+    """The run's seed; in a replay the number of the order in which the pool was drawn from."""
+    run_id: str = ""
+    """Empty for a replay, which stores nothing."""
+    right: bool | None
+    """Whether the grader passes the answer. False without an answer; None if the grader abstained."""
+    outcome: str
+    """`verified`, `rejected`, `unverified`, `no_answer`, or `failed`."""
+    usage: Usage
+    candidates: Sequence[Judged] = field(default_factory=list[Judged])
+    """All that were made, in the order of their making."""
+    beyond: int = 0
+    """Samples that were asked for and that the pool did not hold; 0 outside of replays."""
+
+
+Trials: TypeAlias = Mapping[str, Sequence[Trial]]
+"""The trials of each arm, by its name."""
