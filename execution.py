@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 _RECURSION_LIMIT = 1000
 
 
-async def execute(graph: Graph, journal: RunRecord, engines: Mapping[str, Engine], stop: Stop) -> Result:
+async def execute(
+    graph: Graph, journal: RunRecord, engines: Mapping[str, Engine], stop: Stop, *, grade_all: bool = False
+) -> Result:
     """Run a graph under a lease that is already held, and record how it ends.
+
+    With `grade_all` the task's grader judges every candidate, else only the answer.
 
     Raises:
         StoreError: the storage failed, or the run was taken over: nothing can be recorded any more.
@@ -56,7 +60,7 @@ async def execute(graph: Graph, journal: RunRecord, engines: Mapping[str, Engine
         end, chosen = await _ended(ctx, state)
         if journal.resumed:
             _all_asked_for(run)
-        grade = await _grade(ctx, chosen)
+        grade = await _grade(ctx, chosen, list(run.candidates.values()) if grade_all else [])
     except StoreError:
         raise
     except asyncio.CancelledError:
@@ -139,13 +143,15 @@ def _outcome(verdict: Verdict | None) -> RunOutcome:
     return "verified" if verdict.outcome == "pass" else "rejected"
 
 
-async def _grade(ctx: Context, chosen: Candidate | None) -> Verdict | None:
-    """Measure the answer with the task's grader, which decides nothing."""
+async def _grade(ctx: Context, chosen: Candidate | None, others: Sequence[Candidate]) -> Verdict | None:
+    """Measure the answer, and the other candidates, with the task's grader, which decides nothing."""
     if ctx.task.grader is None:
         return None
+    grader = make_verifier(ctx.task.grader)
+    await asyncio.gather(*(ctx.verify(grader, c, grading=True) for c in others if chosen is None or c.id != chosen.id))
     if chosen is None:
         return Verdict.failed("there is no answer", reason="no_answer")
-    return await ctx.verify(make_verifier(ctx.task.grader), chosen, grading=True)
+    return await ctx.verify(grader, chosen, grading=True)
 
 
 def _all_asked_for(run: Run) -> None:

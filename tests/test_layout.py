@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "core": 1,
     "engine": 2,
+    "stats": 2,
     "traces": 2,
     "search": 3,
     "verifiers": 3,
@@ -22,11 +23,13 @@ FLOORS = {
     "execution": 6,
     "session": 6,
     "loop": 6,
-    "bench": 7,
-    "cli": 7,
+    "compare": 7,
+    "bench": 8,
+    "cli": 8,
 }
 ROOMS = [name for name in FLOORS if (ROOT / name).is_dir()]
-HEAVY = {"alembic", "langgraph", "litellm", "openai", "sqlalchemy", "torch", "transformers", "vllm"}
+HEAVY = {"alembic", "langgraph", "litellm", "matplotlib", "numpy", "openai", "scipy", "sqlalchemy", "torch"}
+HEAVY |= {"transformers", "vllm"}
 
 
 def modules() -> list[Path]:

@@ -1,0 +1,93 @@
+"""A real `vllm serve` on loopback for as long as it is needed, with the settings that the engine `vllm` has on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+
+from ..core.errors import EngineUnavailable
+from ..engine.models import DEFAULT_MODEL, ensure
+from ..engine.vllm_core import CPU_KV_CACHE_GIB
+
+START_S, END_S = 300.0, 15.0
+NAME = "served"
+"""What the server calls the model."""
+
+
+@contextmanager
+def vllm_serve(log: Path, *, model: str = DEFAULT_MODEL, max_model_len: int = 1024, max_num_seqs: int = 64) -> Generator[str]:
+    """The base URL of a server that is ready. It writes to `log`; all its processes end with the block.
+
+    Raises:
+        EngineUnavailable: it does not start.
+    """
+    cpu = bool(import_module("vllm.platforms").current_platform.is_cpu())
+    port = _free_port()
+    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(ensure(model))]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", NAME]
+    command += ["--max-model-len", str(max_model_len), "--max-num-seqs", str(max_num_seqs)]
+    command += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
+    env = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", **os.environ}
+    if cpu:
+        # A prompt with a seed of its own that is prefilled in pieces kills the CPU build; blocks of 128 cache too little.
+        command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(max_model_len), "--block-size", "32"]
+        command += ["--enforce-eager"]
+        env = {"VLLM_CPU_KVCACHE_SPACE": str(CPU_KV_CACHE_GIB), "TORCH_COMPILE_DISABLE": "1", **env}
+    with log.open("ab") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
+    try:
+        _wait(server, port, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        _end(server)
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            break
+        with suppress(urllib.error.URLError, OSError), opener.open(f"http://127.0.0.1:{port}/health", timeout=5):
+            return
+        time.sleep(0.3)
+    raise EngineUnavailable("vllm serve does not start", hint=f"its log is {log}")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the whole process group: the server alone may leave its engine behind."""
+    for wish in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, wish)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(END_S)
+            if wish == signal.SIGTERM and _alive(server.pid):
+                continue
+            return
+
+
+def _alive(group: int) -> bool:
+    """Whether a process of the group is left, after a moment to end."""
+    for _ in range(50):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.1)
+    return True

@@ -1,0 +1,132 @@
+"""Carrying out a comparison: each arm and seed is a batch, done once. What the store has is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from ..core.errors import ConfigError
+from ..core.ids import Json, canonical_json
+from ..core.result import Result
+from ..core.task import Task
+from ..core.text import one_line
+from ..graphs.registry import build_graph
+from .plan import Arm, Plan
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from ..traces.reader import Reader
+    from ..traces.views import BatchRow
+
+Progress: TypeAlias = Callable[[Arm, int, Result], object]
+"""Told the arm, the seed and each result as it comes."""
+
+_ABOUT = "comparison"
+"""Key of a batch's configuration that holds the plan."""
+_TASKS = "tasks"
+"""Key of the first batch's configuration that holds the tasks."""
+
+
+def check(plan: Plan) -> None:
+    """Say what is wrong with a plan before an engine is started.
+
+    Raises:
+        ConfigError: a graph or a setting that does not exist, a task that a verifier or grader cannot judge, a graph
+            given as an object instead of by its name.
+    """
+    from ..verifiers.registry import check_task, make_verifier
+
+    for arm in plan.arms:
+        build_graph(arm.graph, arm.settings)
+        for task in arm.prepared(plan.tasks):
+            for what, spec in (("verifier", task.verifier), ("grader", task.grader)):
+                try:
+                    if spec is not None:
+                        check_task(make_verifier(spec), task)
+                except ConfigError as e:
+                    raise ConfigError(f"the arm {arm.name}, task {task.id}: {what}: {e.message}", hint=e.hint) from None
+
+
+def stored(reader: Reader, name: str) -> Plan | None:
+    """The plan of a stored comparison with its tasks; None if there is none of this name."""
+    for batch in reader.batches():
+        about, tasks = batch.config.get(_ABOUT), batch.config.get(_TASKS)
+        if isinstance(about, Mapping) and about.get("name") == name and isinstance(tasks, Sequence):
+            read = [Task.from_json(cast("Mapping[str, Any]", t)) for t in tasks]
+            return Plan.from_json(cast("Mapping[str, Any]", about), read)
+    return None
+
+
+def names(reader: Reader) -> list[str]:
+    """Names of the stored comparisons, the newest first."""
+    plans = (b.config.get(_ABOUT) for b in reader.batches())
+    return list(dict.fromkeys(str(cast("Mapping[str, Any]", p)["name"]) for p in plans if isinstance(p, Mapping)))
+
+
+def left(reader: Reader, plan: Plan) -> list[tuple[Arm, int]]:
+    """The arms and seeds that are not done.
+
+    Raises:
+        ConfigError: a comparison of this name is stored, and it is another one.
+    """
+    before = stored(reader, plan.name)
+    if before is not None and canonical_json(before.to_json()) != canonical_json(plan.to_json()):
+        raise ConfigError(
+            f"there is another comparison called {one_line(plan.name)!r}", hint="give this one another name: --name NAME"
+        )
+    batches = {b.name: b for b in reader.batches() if _ABOUT in b.config}
+    return [(arm, seed) for arm in plan.arms for seed in plan.seeds if not _done(batches.get(plan.batch_name(arm, seed)), plan)]
+
+
+def _done(batch: BatchRow | None, plan: Plan) -> bool:
+    return batch is not None and batch.runs == batch.done == len(plan.tasks)
+
+
+async def carry_out(session: Session, plan: Plan, progress: Progress | None = None) -> list[Result]:
+    """Do what is not done yet. Runs that fail do not end it; they are returned, and done again by the next call.
+
+    Raises:
+        BurnishError: the session was stopped, or the engine or the storage failed; the same call goes on from there.
+        ConfigError: as `left`.
+    """
+    reader, failed = session.store.reader(), list[Result]()
+    before = stored(reader, plan.name)
+    for arm, seed in left(reader, plan):
+        name = plan.batch_name(arm, seed)
+        begun = next((b for b in reader.batches() if b.name == name and _ABOUT in b.config), None)
+        if begun is not None and begun.runs == len(plan.tasks):
+            results = session.resume_all(reader.unfinished(begun.id))
+        else:
+            about: dict[str, Json] = {_ABOUT: plan.to_json()}
+            if before is None:
+                # Once is enough: an arm may change the verifiers of its tasks, so they cannot be read from its runs.
+                about[_TASKS], before = [t.to_json() for t in plan.tasks], plan
+            results = session.batch(
+                arm.graph,
+                arm.prepared(plan.tasks),
+                settings=arm.settings,
+                budget=plan.budget_of(arm),
+                seed=seed,
+                name=name,
+                about=about,
+            )
+        async for result in results:
+            if progress:
+                progress(arm, seed, result)
+            if result.error is not None:
+                if result.error.code == "cancelled" or session.stop.requested:
+                    raise result.error
+                failed.append(result)
+        if session.stop.requested:
+            return failed
+    return failed
+
+
+def batches_of(reader: Reader, plan: Plan) -> dict[tuple[str, int], BatchRow]:
+    """The newest whole batch of each arm and seed."""
+    by_name: dict[str, BatchRow] = {}
+    for batch in reversed(reader.batches()):
+        if _ABOUT in batch.config and batch.runs == len(plan.tasks):
+            by_name[batch.name] = batch
+    wanted = {(arm.name, seed): plan.batch_name(arm, seed) for arm in plan.arms for seed in plan.seeds}
+    return {key: by_name[name] for key, name in wanted.items() if name in by_name}
