@@ -78,9 +78,9 @@ class Run:
             self.best, self._best_rank = candidate, stands
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Context:
-    """One place in a run. Cheap to make, safe to share between tasks of one event loop."""
+    """One place in a run; never changed. Cheap to make, safe to share between tasks of one event loop."""
 
     run: Run
     base: str = ""

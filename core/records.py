@@ -1,4 +1,8 @@
-"""What the journal takes and gives back: the facts of a run, one value for each kind of fact."""
+"""What the journal takes and gives back: the facts of a run, one value for each kind of fact.
+
+Nobody changes them once they are made, though they are not frozen: a frozen dataclass takes several times as long to
+make, and a candidate makes five of them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ CallState: TypeAlias = Literal["intent", "ok", "error", "cancelled", "refused"]
 """`intent`: sent, or about to be; no result known. `refused`: the budget did not allow it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class StepStart:
     """A graph node begins."""
 
@@ -29,7 +33,7 @@ class StepStart:
     """Position of the node that this one runs within; empty at the top."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class StepEnd:
     """A graph node ended."""
 
@@ -39,7 +43,7 @@ class StepEnd:
     error: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Intent:
     """A call is about to be made. Durable before the call is sent."""
 
@@ -63,7 +67,7 @@ class Intent:
     """Held in the budget until the outcome settles it; None where no budget is set."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Outcome:
     """How a call ended. Durable before anybody sees the result."""
 
@@ -81,7 +85,7 @@ class Outcome:
     """Settled in the budget; None where no budget is set."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Judged:
     """A verdict on a candidate."""
 
@@ -96,7 +100,7 @@ class Judged:
     """Whether it only measures: a grader's verdict, which decided nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Decided:
     """A policy's choice at the end of a search."""
 
@@ -108,7 +112,7 @@ class Decided:
     """What was chosen from: candidates with outcome, score and answer."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Told:
     """One result was told to a policy, as the `number`-th of its search."""
 
@@ -122,7 +126,7 @@ class Told:
 Record: TypeAlias = StepStart | StepEnd | Intent | Outcome | Candidate | Judged | Decided | Told
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class RecordedCall:
     """A call as the journal knows it."""
 

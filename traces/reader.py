@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, Executable, Select, Table, func, select
 
 from ..core.budget import Budget
+from ..core.completion import Completion
 from ..core.errors import ConfigError, StoreError
 from ..core.runs import RunSpec, RunStatus, Usage
 from ..core.task import Task
 from . import schema as s
 from .codec import unpack
 from .faults import reading
+from .load import Recorded
+from .rows import RunState
 from .usage import usages
 from .views import BatchRow, CallRow, CandidateRow, DecisionRow, RunRow, StepRow, TellRow, VerdictRow
 
@@ -104,6 +107,18 @@ class Reader:
         """The calls of a run in the order in which they began, behind the number `after`."""
         query = _of_run(s.call, CallRow, run).where(s.call.c.seq > after).limit(limit)
         return [CallRow(**row) for row in self._rows(query)]
+
+    def completions(self, run: str) -> dict[str, Completion]:
+        """The results of a run's model calls, whole, by the calls' positions; partial ones of cancelled calls too.
+
+        Raises:
+            StoreError: a stored text is missing or damaged.
+        """
+        recorded = Recorded()
+        with reading(self._engine) as connection:
+            recorded.load(connection, RunState(run, 0, 0))
+        calls = {position: recorded.call(position) for position in list(recorded.calls)}
+        return {position: call.completion for position, call in calls.items() if call and call.completion}
 
     def candidates(self, run: str) -> list[CandidateRow]:
         """The candidates of a run, in the order in which they came to be."""

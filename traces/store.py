@@ -149,6 +149,7 @@ class Store:
 
     async def close(self) -> None:
         """Like `close_sync`, without blocking the event loop."""
+        await asyncio.sleep(0)  # What journals of this loop have queued is handed over when the loop comes round.
         await asyncio.to_thread(self.close_sync)
 
     @property
