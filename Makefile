@@ -8,10 +8,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 RESULTS ?= benchmarks/results
+SETS ?= micro
+MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model demo test test-unit lint check bench bench-quality clean
+.PHONY: help env engine model demo test test-unit lint check bench bench-quality bench-models clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -60,6 +62,9 @@ bench: env ## the speed benchmarks, as a table and as JSON; those with vLLM wher
 
 bench-quality: model ## pass@k and voting on the micro-tasks, as a table and as JSON
 	@$(BIN)/python -m burnish.bench.quality --out $(RESULTS)
+
+bench-models: model ## all methods on pools of samples by MODEL=name on SETS="spider gsm8k", from the folder BURNISH_DATA
+	@$(BIN)/python -m burnish.bench.models $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
 
 clean: ## remove the environment and caches; databases, models and results stay
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -10,10 +10,11 @@ from ..core.ids import Json, canonical_json
 from ..core.result import Result
 from ..core.task import Task
 from ..core.text import one_line
-from ..graphs.registry import build_graph
+from ..graphs.registry import BUILTIN, build_graph, check_settings
 from .plan import Arm, Plan
 
 if TYPE_CHECKING:
+    from ..core.engine import Engine
     from ..session import Session
     from ..traces.reader import Reader
     from ..traces.views import BatchRow
@@ -82,15 +83,42 @@ def _done(batch: BatchRow | None, plan: Plan) -> bool:
     return batch is not None and batch.runs == batch.done == len(plan.tasks)
 
 
+def check_budgets(plan: Plan, engine: Engine) -> None:
+    """Say before any run that an arm's budget does not allow one call on any task. The engine counts the prompts.
+
+    Only of built-in graphs is it known what their first call asks for.
+
+    Raises:
+        ConfigError: naming the arm, what its cheapest first call may cost, and its limit.
+    """
+    for arm in plan.arms:
+        limits = plan.budget_of(arm)
+        if arm.graph not in BUILTIN or (limits.tokens is None and limits.output_tokens is None):
+            continue
+        settings = check_settings(BUILTIN[arm.graph], arm.settings)
+        most = {t.id: int(cast("int", t.sampling.get("max_tokens", settings.max_tokens))) for t in plan.tasks}
+        needs = {"output_tokens": min(most.values())}
+        if limits.tokens is not None:
+            needs["tokens"] = min(most[t.id] + engine.count_tokens(t.chat(settings.system)) for t in plan.tasks)
+        for name, need in needs.items():
+            limit = getattr(limits, name)
+            if limit is not None and need > limit:
+                raise ConfigError(
+                    f"the arm {arm.name} cannot start on any task: its first call may take {need} {name}, the budget has {limit}",
+                    hint="raise the budget, or lower max_tokens",
+                )
+
+
 async def carry_out(session: Session, plan: Plan, progress: Progress | None = None) -> list[Result]:
     """Do what is not done yet. Runs that fail do not end it; they are returned, and done again by the next call.
 
     Raises:
         BurnishError: the session was stopped, or the engine or the storage failed; the same call goes on from there.
-        ConfigError: as `left`.
+        ConfigError: as `left` and `check_budgets`.
     """
     reader, failed = session.store.reader(), list[Result]()
     before = stored(reader, plan.name)
+    check_budgets(plan, session.engines.get("proposer") or session.engines["default"])
     for arm, seed in left(reader, plan):
         name = plan.batch_name(arm, seed)
         begun = next((b for b in reader.batches() if b.name == name and _ABOUT in b.config), None)

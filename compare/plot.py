@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,8 @@ def _families(arms: Sequence[ArmSummary]) -> dict[str, list[ArmSummary]]:
 
 
 def _stem(names: Sequence[str]) -> str:
-    """What the names begin with, up to the settings: `majority`."""
-    return names[0] if len(names) == 1 else commonprefix(names).partition(":")[0].strip("-_= ") or names[0]
+    """What names that differ in numbers only begin with: `majority`."""
+    return names[0] if len(names) == 1 else re.split(r"[\d:]", names[0])[0].strip("-_= ") or names[0]
 
 
 def _library() -> Any:

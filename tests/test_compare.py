@@ -80,9 +80,7 @@ def test_an_arm_is_read_from_text(text, name, graph, settings, verifier, budget)
     assert Arm.from_json(arm.to_json()) == arm
 
 
-@pytest.mark.parametrize(
-    "text", ["", "=single", "single:", "single:=3", "best_of_n:budget.cats=3", "x:budget.calls=0"]
-)
+@pytest.mark.parametrize("text", ["", "=single", "single:", "single:=3", "best_of_n:budget.cats=3", "x:budget.calls=0"])
 def test_what_is_no_arm_is_said(text):
     with pytest.raises(ConfigError):
         Arm.of(text)
@@ -210,6 +208,17 @@ async def test_an_arm_has_the_budget_of_all_or_its_own(tmp_path):
     await carried(path, what)
     first, own = summarise(what, read(path, what))
     assert (first.cost.calls, own.cost.calls) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"), [("tokens=20", "tokens, the budget has 20"), ("output_tokens=100", "512 output_tokens")]
+)
+async def test_a_budget_that_allows_no_call_is_refused_before_any_run(tmp_path, limits, says):
+    path = tmp_path / "c.db"
+    with pytest.raises(ConfigError, match=says):
+        await carried(path, plan("single", budget=Budget.of(limits)))
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM run").fetchone() == (0,)
 
 
 async def test_answers_that_nobody_can_grade_are_counted_apart(tmp_path):
