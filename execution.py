@@ -60,7 +60,7 @@ async def execute(
         end, chosen = await _ended(ctx, state)
         if journal.resumed:
             _all_asked_for(run)
-        grade = await _grade(ctx, chosen, list(run.candidates.values()) if grade_all else [])
+        grade = await _grade(ctx, chosen, [c for c in run.candidates.values() if grade_all and not c.partial])
     except StoreError:
         raise
     except asyncio.CancelledError:

@@ -25,6 +25,10 @@ class Solver:
     """Settings under which the task's own (`task.sampling`) and an expansion's go."""
     role: str = "proposer"
     """Role whose engine answers."""
+    delimiter: str = "\n"
+    """Text that ends a step, for policies that go step by step; it stays in the solution."""
+    step_tokens: int = 128
+    """Most tokens of one step."""
     reviser: str = field(default_factory=lambda: load("reviser"))
     """Template of the request to rewrite: fields `question`, `answer`, `feedback`."""
 
@@ -32,6 +36,10 @@ class Solver:
         """One completion for an expansion, as the search driver asks for it."""
         prompt = self._prompt(ctx, proposal)
         sampling = self.settings(ctx, proposal.expansion.sampling)
+        if proposal.expansion.step:
+            stops = tuple(dict.fromkeys((*sampling.stop, self.delimiter)))
+            most = min(sampling.max_tokens, self.step_tokens)
+            sampling = sampling.but(stop=stops, keep_stop=True, max_tokens=most)
         return await ctx.generate(prompt, sampling, role=self.role, key="call")
 
     async def __call__(self, ctx: Context, *, key: str | None = None) -> Completion:

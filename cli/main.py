@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import compare, doctor, engine, graphs, init, models, run, runs
+from . import compare, doctor, engine, graphs, init, models, pool, run, runs
 from .errors import FAILURE, report, wants_json
 
 app = typer.Typer(
@@ -60,6 +60,7 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
 app.add_typer(runs.app, name="runs")
+app.add_typer(pool.app, name="pool")
 app.add_typer(graphs.app, name="graphs")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")

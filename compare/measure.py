@@ -59,6 +59,7 @@ def _trial(reader: Reader, row: RunRow, usage: Usage, seed: int) -> Trial:
             answer=c.answer_sha or c.answer,
         )
         for c in reader.candidates(row.id)
+        if not c.partial
     ]
     answered = row.status == "done" and row.candidate_id is not None
     return Trial(

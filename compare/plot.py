@@ -27,7 +27,8 @@ def check_format(path: Path) -> None:
 
 
 def plot(arms: Sequence[ArmSummary], path: Path, *, title: str = "") -> None:
-    """Draw all arms, each a point with its 95 % interval; arms of one graph are joined in the order of their cost.
+    """Draw all arms, each a point with its 95 % interval; arms that differ in numbers only are joined. A replay, which says
+    nothing of time, has no panel for it.
 
     Raises:
         ConfigError: as `check_format`, or there is no arm.
@@ -35,9 +36,10 @@ def plot(arms: Sequence[ArmSummary], path: Path, *, title: str = "") -> None:
     check_format(path)
     if not arms:
         raise ConfigError("there is nothing to draw", hint="let the comparison finish first")
-    figure: Any = _library()(figsize=(11, 4.5), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for panel, (name, label) in zip(panels, _PANELS, strict=True):
+    shown = [(name, label) for name, label in _PANELS if any(getattr(a.cost, name) for a in arms)] or [*_PANELS[:1]]
+    figure: Any = _library()(figsize=(5.5 * len(shown), 4.5), layout="constrained")
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for panel, (name, label) in zip(panels, shown, strict=True):
         for family, members in _families(arms).items():
             ordered = sorted(members, key=lambda a: getattr(a.cost, name))
             costs, values = [getattr(a.cost, name) for a in ordered], [a.accuracy.value for a in ordered]

@@ -34,9 +34,10 @@ def cost_rows(arms: Sequence[ArmSummary], covered: Mapping[str, float]) -> Rows:
     rows = [["ARM", "SAMPLES", "GENERATED", "P95", "ALL TOKENS", "CACHED", "SECONDS", "WALL"]]
     for a in arms:
         c = a.cost
+        seconds = f"{c.seconds:.2f}" if c.seconds else "-"
         wall = f"{covered[a.name]:.1f}" if covered.get(a.name) else "-"
         generated, p95, tokens = f"{c.output_tokens:,.1f}", f"{c.output_tokens_p95:,.0f}", f"{c.tokens:,.0f}"
-        rows.append([a.name, f"{c.samples:.1f}", generated, p95, tokens, f"{c.cached_share:.0%}", f"{c.seconds:.2f}", wall])
+        rows.append([a.name, f"{c.samples:.1f}", generated, p95, tokens, f"{c.cached_share:.0%}", seconds, wall])
     return rows
 
 

@@ -222,7 +222,9 @@ def _at_k(found: Sequence[Trial], estimate: Callable[[Pool, int], float]) -> dic
     for t in found:
         pools[t.task_id] += [(c.answer, c.right is True) for c in t.candidates]
     sizes = {len(pool) for pool in pools.values()}
-    if len(sizes) != 1 or sizes == {0} or any(c.right is None for t in found for c in t.candidates):
+    # A replay draws the same samples again and again, which are no larger pool.
+    drawn = all(t.run_id and c.right is not None for t in found for c in t.candidates)
+    if len(sizes) != 1 or sizes == {0} or not drawn:
         return {}
     return {k: bootstrap([estimate(pool, k) for pool in pools.values()]) for k in _KS if k <= max(sizes)}
 

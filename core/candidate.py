@@ -30,6 +30,8 @@ class Candidate:
     depth: int = 0
     """Steps from the root of its tree."""
     finish_reason: FinishReason = "stop"
+    partial: bool = False
+    """Whether it is only the beginning of a solution: more steps may follow."""
     call_id: str | None = None
     """The model call that made it; None if no call did."""
     token_ids: tuple[int, ...] | None = None

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-FinishReason: TypeAlias = Literal["stop", "length", "aborted"]
-"""`stop`: the model or a stop text ended it. `length`: cut at max_tokens. `aborted`: stopped from outside."""
+FinishReason: TypeAlias = Literal["stop", "boundary", "length", "aborted"]
+"""`stop`: the model ended it. `boundary`: a stop text did, and the model might go on. `length`: cut at max_tokens.
+`aborted`: stopped from outside."""
 
 
 @dataclass(frozen=True)

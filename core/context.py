@@ -65,7 +65,7 @@ class Run:
     """The candidate that most speaks for so far; what a run returns whose budget ends it."""
     limit: str = ""
     """The limit of the budget that was met; empty if none was."""
-    _best_rank: tuple[int, float] = (0, 0.0)
+    _best_rank: tuple[int, float] = (-1, 0.0)
 
     def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
         """Remember a candidate, and what was said of it, if it is the best so far."""
@@ -74,6 +74,8 @@ class Run:
             self.verdicts[candidate.id] = verdict
         said = verdict or self.verdicts.get(candidate.id)
         stands = rank(said.outcome, said.score) if said else rank("abstain", None)
+        if candidate.partial:
+            stands = (-1, 0.0)  # The beginning of an answer is better than none, and than nothing else.
         if self.best is None or stands > self._best_rank or candidate.id == self.best.id:
             self.best, self._best_rank = candidate, stands
 

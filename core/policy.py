@@ -35,6 +35,8 @@ class Expansion:
     """Expansion ids of the candidates to make it from."""
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Sampling fields that this expansion overrides."""
+    step: bool = False
+    """Whether only the next step is wanted, of a solution that may go on (`continue` from here)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,8 @@ class Scored:
     """None where nothing was generated."""
     valid_prefix: int | None = None
     """Characters of the candidate that are right; None if the verifier cannot tell."""
+    done: bool = True
+    """Whether the candidate is a whole solution; False for a beginning that can be continued, or was cut within a step."""
     error: str | None = None
     """Code of the failure; None if a candidate came to be."""
 

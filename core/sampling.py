@@ -28,7 +28,9 @@ class Sampling:
     seed: int | None = None
     """Seed of this call; None lets burnish derive one from the call's position."""
     stop: tuple[str, ...] = ()
-    """Texts that end the generation; not part of the result."""
+    """Texts that end the generation; not part of the result unless `keep_stop`."""
+    keep_stop: bool = False
+    """Whether the text that ended the generation stays at the end of the result, as between the steps of a solution."""
     logprobs: int | None = None
     """None for no log-probabilities, 0 for those of the sampled tokens, k for the k likeliest as well."""
     thinking_tokens: int | None = None

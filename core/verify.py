@@ -21,13 +21,15 @@ async def judge(verifier: Verifier, task: Task, candidate: Candidate, ctx: Conte
     """Have a verifier judge a candidate.
 
     An empty answer fails without asking (`empty`). An answer cut at its limit is an abstention (`truncated`) unless
-    the verifier says that it judges those. A verifier that raises, or returns what is no verdict, abstains with the
+    the verifier says that it judges those; so is the beginning of one (`partial`) unless it `judges_prefixes`. A verifier that raises, or returns what is no verdict, abstains with the
     failure as its reason. Only events of the run itself (no engine, no storage, no budget) are raised.
     """
     if not candidate.text.strip():
         return Verdict.failed("the answer is empty", reason="empty")
-    if candidate.truncated and not verifier.judges_truncated:
+    if candidate.truncated and not candidate.partial and not verifier.judges_truncated:
         return Verdict.abstain("truncated", "the answer was cut at its token limit")
+    if candidate.partial and not getattr(verifier, "judges_prefixes", False):
+        return Verdict.abstain("partial", "only the beginning of an answer")
     try:
         return Verdict.of(await verifier.verify(task, candidate, ctx))
     except _RUN_EVENTS:

@@ -21,7 +21,7 @@ class Script:
     def __init__(self, call: Call, reply: Reply) -> None:
         sampling = call.sampling
         self._call, self._reply = call, reply
-        text, stopped = _until(_constrained(call, reply.text), sampling.stop)
+        text, stopped = _until(_constrained(call, reply.text), sampling.stop, keep=sampling.keep_stop)
         reasoning = reply.reasoning
         if reasoning and sampling.thinking_tokens is not None:
             reasoning = "".join(vocabulary.split(reasoning)[: sampling.thinking_tokens])
@@ -34,8 +34,8 @@ class Script:
             self._thought = whole * len(reasoning) // max(1, len(reasoning) + len(text))
         self.tokens = min(whole, sampling.max_tokens)
         """Tokens until the end."""
-        cut: FinishReason = "length" if self.tokens < whole else "stop"
-        self.finish_reason: FinishReason = cut if stopped or cut == "length" else reply.finish_reason or cut
+        cut: FinishReason = "length" if self.tokens < whole else "boundary" if stopped else "stop"
+        self.finish_reason: FinishReason = cut if cut != "stop" else reply.finish_reason or cut
         """Why it ends where nobody stops it."""
         self._whole = whole
         self._pieces: tuple[list[str], list[str]] | None = None
@@ -98,10 +98,13 @@ def _logprob(key: str) -> float:
     return -4 * share**3
 
 
-def _until(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
-    """The text before the first stop text, and whether there was one."""
-    found = [at for stop in stops if stop and (at := text.find(stop)) >= 0] if stops else ()
-    return (text[: min(found)], True) if found else (text, False)
+def _until(text: str, stops: tuple[str, ...], *, keep: bool) -> tuple[str, bool]:
+    """The text before the first stop text, or with it, and whether there was one."""
+    found = [(at, at + len(stop)) for stop in stops if stop and (at := text.find(stop)) >= 0] if stops else ()
+    if not found:
+        return text, False
+    begin, end = min(found)
+    return text[: end if keep else begin], True
 
 
 def _constrained(call: Call, text: str) -> str:

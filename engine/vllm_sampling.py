@@ -49,6 +49,7 @@ def _sampling_params(vllm: Any, sampling: Sampling, room: int, stream: bool, kee
         top_k=sampling.top_k or 0,
         seed=sampling.seed,
         stop=list(sampling.stop),
+        include_stop_str_in_output=sampling.keep_stop,
         logprobs=sampling.logprobs,
         thinking_token_budget=sampling.thinking_tokens,
         structured_outputs=_constraint(vllm, sampling),
@@ -92,6 +93,8 @@ class Collected:
     prompt: int = 0
     cached: int = 0
     finish: str | None = None
+    stop_text: str | None = None
+    """The stop text that ended it; None if none did."""
 
     def add(self, output: Any) -> str:
         """Take one output of the engine in; returns its text."""
@@ -102,6 +105,8 @@ class Collected:
         self.prompt = len(output.prompt_token_ids or ()) or self.prompt
         self.cached = output.num_cached_tokens or self.cached
         self.finish = part.finish_reason or self.finish
+        if isinstance(part.stop_reason, str):  # a number is a token that ends a text
+            self.stop_text = part.stop_reason
         return part.text
 
     def completion(self, sampling: Sampling, *, marks: Marks | None, begun: bool) -> Completion:
@@ -113,6 +118,8 @@ class Collected:
         reason = FINISH.get(self.finish)
         if reason is None:
             raise GenerationFailed(f"the engine ended the call with {self.finish!r}", code="engine_error", retryable=True)
+        if reason == "stop" and self.stop_text is not None:
+            reason = "boundary"
         text, reasoning, thought = self.text, "", 0
         if marks is not None:
             parts = split(text, self.ids, marks, begun=begun)

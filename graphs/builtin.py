@@ -11,9 +11,9 @@ from ..agents.solver import Solver
 from ..core.context import Context
 from ..core.policy import Policy
 from ..core.sampling import Sampling
-from ..search.policies import BestOfN, Majority, Single
+from ..search.policies import BestOfN, Draw, Majority, Single
 from .nodes import Node, State, search_node
-from .settings import BestOfNSettings, MajoritySettings, SearchSettings
+from .settings import BestOfNSettings, DrawSettings, MajoritySettings, SamplingSettings, SearchSettings
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -42,8 +42,14 @@ def majority(settings: MajoritySettings) -> Graph:
     return _search("majority", Majority(settings.n, settings.stop_early), settings)
 
 
-def _search(name: str, policy: Policy[Any], settings: SearchSettings) -> Graph:
+def draw(settings: DrawSettings) -> Graph:
+    """`n` samples to be kept; the first is returned."""
+    return _search("draw", Draw(settings.n), settings)
+
+
+def _search(name: str, policy: Policy[Any], settings: SamplingSettings) -> Graph:
     logprobs = 0 if settings.logprobs else None
     sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=settings.top_p, logprobs=logprobs)
     solver = Solver(system=settings.system, sampling=sampling)
-    return one_node(name, search_node(policy, solver, settings.verifier, extract=settings.extract, width=settings.width))
+    verifier = settings.verifier if isinstance(settings, SearchSettings) else None
+    return one_node(name, search_node(policy, solver, verifier, extract=settings.extract, width=settings.width))

@@ -14,6 +14,7 @@ from ..core.policy import Policy
 from ..core.proposer import Proposer
 from ..core.verdict import Verifier
 from ..search.driver import run_search
+from ..search.maker import Complete
 from ..verifiers.registry import make_verifier
 
 
@@ -45,6 +46,7 @@ def search_node(
     *,
     extract: str = "",
     width: int | None = None,
+    complete: Complete | None = None,
 ) -> Node:
     """A graph node that runs a search and puts what it chose into the state.
 
@@ -54,13 +56,14 @@ def search_node(
         verifier: judges them: a verifier, its name or description, `task` for the task's own, or None for nobody.
         extract: name of the answer extractor; empty for the task's own, else `words`.
         width: most candidates in the making at once; None leaves it to the engine's limit.
+        complete: for policies that go step by step: whether a text that ends at a step's boundary is a whole solution.
     """
 
     async def node(state: Any, runtime: Runtime[Context]) -> dict[str, Any]:
         ctx = runtime.context
         judge = task_verifier(ctx) if verifier == "task" else make_verifier(verifier) if verifier is not None else None
         how = extractor(extract or ctx.task.extract or "words")
-        found = await run_search(ctx, policy, proposer, judge, extract=how, width=width)
+        found = await run_search(ctx, policy, proposer, judge, extract=how, width=width, complete=complete)
         chosen, selection = found.candidate, found.selection
         return {
             "answer": chosen.text if chosen else None,

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ..core.errors import ConfigError
 from ..core.ids import Json
 from ..core.target import absolute, is_target, load_target
-from .settings import BestOfNSettings, MajoritySettings, SearchSettings
+from .settings import BestOfNSettings, DrawSettings, MajoritySettings, SamplingSettings, SearchSettings
 
 if TYPE_CHECKING:
     from .builtin import Graph
@@ -26,7 +26,7 @@ class Builtin:
 
     name: str
     summary: str
-    settings: type[SearchSettings]
+    settings: type[SamplingSettings]
     builder: str
     """`module:function` within this room."""
 
@@ -40,6 +40,7 @@ BUILTIN: dict[str, Builtin] = {
             settings=BestOfNSettings,
             builder="builtin:best_of_n",
         ),
+        Builtin(name="draw", summary="n samples to be kept, none judged", settings=DrawSettings, builder="builtin:draw"),
         Builtin(
             name="majority",
             summary="n samples; the answer that most of them give",
@@ -115,7 +116,7 @@ def _build(builtin: Builtin, settings: Mapping[str, Json]) -> Graph:
     return getattr(importlib.import_module(f".{module}", __package__), function)(checked)
 
 
-def check_settings(builtin: Builtin, settings: Mapping[str, Json]) -> SearchSettings:
+def check_settings(builtin: Builtin, settings: Mapping[str, Json]) -> SamplingSettings:
     """The settings of a built-in graph, checked.
 
     Raises:

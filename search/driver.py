@@ -26,7 +26,7 @@ from ..core.records import Decided, Told
 from ..core.stop import Stop
 from ..core.text import one_line
 from ..core.verdict import Verdict, Verifier
-from .maker import Flight, Maker
+from .maker import Complete, Flight, Maker
 
 _OPTIONS_KEPT = 256
 
@@ -53,12 +53,13 @@ class Search:
         verifier: Verifier | None,
         extract: Extractor,
         width: int | None,
+        complete: Complete | None,
     ) -> None:
         self.ctx = ctx
         self.policy = policy
         self.verifier = verifier
         judge = verifier if getattr(policy, "uses_verdicts", True) else None
-        self.maker = Maker(ctx, proposer, judge, extract)
+        self.maker = Maker(ctx, proposer, judge, extract, complete)
         self.asked: set[str] = set()
         self.flights: dict[str, Flight] = {}
         self.width = width or sys.maxsize
@@ -284,6 +285,7 @@ async def run_search(
     *,
     extract: Extractor = words,
     width: int | None = None,
+    complete: Complete | None = None,
 ) -> Found:
     """Run a policy and return what it chose. Opens a scope of its own in `ctx`.
 
@@ -294,9 +296,11 @@ async def run_search(
         verifier: judges each candidate, or only the chosen one for policies that set `uses_verdicts = False`.
         extract: finds the answer in a candidate's text, for policies that vote.
         width: most candidates in the making at once; None leaves it to the engine's limit.
+        complete: for policies that go step by step: whether a text that ends at a step's boundary is a whole solution; None
+            leaves it to the model's own end.
 
     Raises:
         EngineUnavailable, StoreError, Cancelled, ReplayMismatch: events of the run; it can be resumed.
         ConfigError: the policy broke its contract.
     """
-    return await Search(ctx.scope(), policy, proposer, verifier, extract, width).run()
+    return await Search(ctx.scope(), policy, proposer, verifier, extract, width, complete).run()

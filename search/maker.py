@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..core.candidate import Candidate
 from ..core.completion import Completion
@@ -14,6 +16,9 @@ from ..core.policy import Expansion, Probe, Scored
 from ..core.proposer import Proposal, Proposer
 from ..core.stop import Stop
 from ..core.verdict import Verdict, Verifier
+
+Complete: TypeAlias = Callable[[Context, str], Awaitable[bool]]
+"""Says of a text that ends at a step's boundary whether it is a whole solution. Model calls go through the context."""
 
 
 @dataclass
@@ -29,7 +34,10 @@ class Flight:
 class Maker:
     """Makes and judges the candidates of one search, and keeps them by expansion id."""
 
-    def __init__(self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor) -> None:
+    def __init__(
+        self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor, complete: Complete | None
+    ) -> None:
+        self.complete = complete
         self.ctx = ctx
         self.proposer = proposer
         self.verifier = verifier
@@ -51,6 +59,7 @@ class Maker:
         prefix, ids = _prefix(expansion, parents, said)
         text = prefix + completion.text
         tokens = None if ids is None or completion.token_ids is None else ids + completion.token_ids
+        partial = expansion.step and not await self._complete(scope, text, completion)
         candidate = Candidate(
             id=self.ctx.id("candidate", scope.base),
             position=scope.base,
@@ -60,9 +69,10 @@ class Maker:
             parents=tuple(p.id for p in parents),
             depth=max((p.depth + 1 for p in parents), default=0),
             finish_reason=completion.finish_reason,
+            partial=partial,
             call_id=completion.call_id,
             token_ids=tokens,
-            answer=answer_key(self.extract, text, truncated=completion.finish_reason == "length"),
+            answer=None if partial else answer_key(self.extract, text, truncated=completion.finish_reason == "length"),
         )
         self.ctx.run.journal.queue(candidate)
         self.candidates[expansion.id] = candidate
@@ -71,6 +81,12 @@ class Maker:
             flight.judging = True
             self.verdicts[expansion.id] = await scope.verify(self.verifier, candidate)
         return _scored(expansion.id, candidate, self.verdicts.get(expansion.id), completion)
+
+    async def _complete(self, scope: Context, text: str, completion: Completion) -> bool:
+        """Whether a step was the last one: the model ended by itself, or the check finds a whole solution."""
+        if completion.finish_reason == "boundary" and self.complete:
+            return await self.complete(scope, text)
+        return completion.finish_reason == "stop"
 
     async def probe(self, probe: Probe, flight: Flight) -> Scored:
         """Have an existing candidate judged once more."""
@@ -96,6 +112,7 @@ def _scored(name: str, candidate: Candidate, verdict: Verdict | None, completion
         tokens=completion.tokens.completion if completion else 0,
         finish_reason=candidate.finish_reason,
         valid_prefix=verdict.valid_prefix,
+        done=not candidate.partial,
     )
 
 

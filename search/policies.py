@@ -1,4 +1,4 @@
-"""Three policies: one sample, the best of several, the answer that most agree on."""
+"""Four policies: one sample, the best of several, the answer that most agree on, and samples to be kept."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Pool:
 
 
 class _Sampler:
-    """What all three share: draw `n` samples at once, take each result as it comes."""
+    """What all share: draw `n` samples at once, take each result as it comes."""
 
     n: int
 
@@ -140,6 +140,27 @@ class Majority(_Sampler):
         cast = sum(votes.values())
         details = {"votes": dict(votes.most_common(20)), "without_vote": len(state.alive) - cast}
         return Selection(id=chosen.id, reason="plurality", confidence=votes[winner] / cast, details=details)
+
+
+@dataclass(frozen=True)
+class Draw(_Sampler):
+    """`n` independent samples, all of them waited for and none judged: what stored pools are drawn with."""
+
+    n: int = 16
+    name: str = field(default="draw", init=False)
+    uses_verdicts: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        _positive(self.n)
+
+    def finish(self, state: Pool, must: bool) -> Selection | None:
+        """The first of the samples that came to be, once all are back."""
+        if not must and len(state.results) < self.n:
+            return None
+        drawn, failed = len(state.alive), len(state.results) - len(state.alive)
+        first = state.alive[0].id if drawn else None
+        reason = "drawn" if drawn else "no_candidate"
+        return Selection(id=first, reason=reason, details={"candidates": drawn, "failed": failed})
 
 
 def _decided(votes: Counter[str], outstanding: int) -> bool:

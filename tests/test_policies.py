@@ -1,4 +1,4 @@
-"""The three policies, alone: no engine, no run."""
+"""The policies, alone: no engine, no run."""
 
 import itertools
 import math
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from burnish import BestOfN, ConfigError, Majority, Scored, Single, TaskView
 from burnish.core.rank import rank
+from burnish.search.policies import Draw
 
 TASK = TaskView(id="t")
 
@@ -134,7 +135,7 @@ def test_majority_counts_no_vote_for_what_has_no_answer():
     assert play(Majority(2), [scored(0), scored(1)]).reason == "no_votes"
 
 
-@pytest.mark.parametrize("policy", [Single(), BestOfN(3, stop_at_pass=False), Majority(3)])
+@pytest.mark.parametrize("policy", [Single(), BestOfN(3, stop_at_pass=False), Majority(3), Draw(3)])
 def test_unknown_and_repeated_results_change_nothing(policy):
     state, _ = policy.ask(policy.start(TASK, 0))
     state = policy.tell(state, scored(0, outcome="fail", answer="a"))
@@ -142,7 +143,7 @@ def test_unknown_and_repeated_results_change_nothing(policy):
         assert policy.tell(state, result) == state
 
 
-@pytest.mark.parametrize("policy", [Single(), BestOfN(3), Majority(3)])
+@pytest.mark.parametrize("policy", [Single(), BestOfN(3), Majority(3), Draw(3)])
 def test_a_policy_that_must_choose_does(policy):
     state = policy.start(TASK, 0)
     assert policy.finish(state, False) is None
@@ -152,7 +153,24 @@ def test_a_policy_that_must_choose_does(policy):
     assert policy.ask(state)[1].expansions == ()
 
 
-@pytest.mark.parametrize("make", [BestOfN, Majority])
+@pytest.mark.parametrize("make", [BestOfN, Majority, Draw])
 def test_zero_samples_are_refused(make):
     with pytest.raises(ConfigError, match="n is 0"):
         make(0)
+
+
+@given(st.lists(OUTCOMES, min_size=1, max_size=8), st.randoms())
+def test_draw_waits_for_all_and_returns_the_first_that_came_to_be(outcomes, rng):
+    results = [scored(i, **o) for i, o in enumerate(outcomes)]
+    order = list(range(len(results)))
+    rng.shuffle(order)
+    policy = Draw(len(results))
+    state, _ = policy.ask(policy.start(TASK, 0))
+    for i in order:
+        assert policy.finish(state, False) is None
+        state = policy.tell(state, results[i])
+    choice = policy.finish(state, False)
+    alive = [r.id for r in results if r.error is None]
+    assert choice.id == (alive[0] if alive else None)
+    assert choice.reason == ("drawn" if alive else "no_candidate")
+    assert choice.details == {"candidates": len(alive), "failed": len(results) - len(alive)}

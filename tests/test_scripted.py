@@ -116,10 +116,12 @@ def test_max_tokens_cuts_and_says_length() -> None:
     assert ask(engine, max_tokens=4).finish_reason == "stop"
 
 
-def test_a_stop_text_ends_before_it() -> None:
+def test_a_stop_text_ends_before_it_or_stays() -> None:
     engine = ScriptedEngine("one\n\ntwo END three")
     done = ask(engine, stop=["END", "\n\n"])
-    assert (done.text, done.finish_reason) == ("one", "stop")
+    assert (done.text, done.finish_reason) == ("one", "boundary")
+    kept = ask(engine, stop=["END", "\n\n"], keep_stop=True)
+    assert (kept.text, kept.finish_reason) == ("one\n\n", "boundary")
     assert ask(engine, stop=["END"], max_tokens=2).finish_reason == "length"
 
 

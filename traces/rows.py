@@ -239,7 +239,7 @@ class Encoder:
             return
         ids = None if r.token_ids is None else self.blob(pack_ids(r.token_ids))
         answer, answer_sha = self._capped(r.answer, PREVIEW)
-        origin = (r.kind, r.parents[0] if r.parents else None, r.depth, r.call_id, r.finish_reason)
+        origin = (r.kind, r.parents[0] if r.parents else None, r.depth, r.call_id, r.finish_reason, r.partial)
         texts = (_preview(r.text), self.text(r.text) or self.blob(b""), self.text(r.reasoning))
         head = (r.id, state.run_id, seq, storable(r.position))
         self.rows.append(("candidate", (*head, *origin, answer, answer_sha, *texts, ids, at)))

@@ -177,7 +177,7 @@ call = Table(
     Column("seconds", Float),
     UniqueConstraint("run_id", "position"),
     _one_of("state", "intent", "ok", "error", "cancelled", "refused"),
-    _one_of("finish_reason", "stop", "length", "aborted"),
+    _one_of("finish_reason", "stop", "boundary", "length", "aborted"),
 )
 
 candidate = Table(
@@ -192,6 +192,7 @@ candidate = Table(
     Column("depth", Integer, nullable=False),
     Column("call_id", String(32)),
     Column("finish_reason", String(8), nullable=False),
+    Column("partial", Boolean, nullable=False),
     Column("answer", Text),
     _sha("answer_sha"),
     _text("preview"),
@@ -201,7 +202,7 @@ candidate = Table(
     _ns("created_ns"),
     UniqueConstraint("run_id", "position"),
     _one_of("kind", "fresh", "continue", "refine", "repair", "merge"),
-    _one_of("finish_reason", "stop", "length", "aborted"),
+    _one_of("finish_reason", "stop", "boundary", "length", "aborted"),
 )
 
 candidate_parent = Table(

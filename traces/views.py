@@ -128,6 +128,8 @@ class CandidateRow:
     depth: int
     call_id: str | None
     finish_reason: FinishReason
+    partial: bool
+    """Whether it is only the beginning of a solution."""
     answer: str | None
     """The first 200 characters of the extracted answer's key; None if none could be extracted."""
     answer_sha: str | None
