@@ -114,6 +114,9 @@ class Verifier(Protocol):
         """Whether an answer cut at its token limit can be judged; otherwise it is an abstention (`truncated`)."""
         ...
 
+    # A process verifier has `judges_prefixes = True` as well: it judges beginnings of answers, which for all others are
+    # abstentions (`partial`). Optional, so that most verifiers need not know of it.
+
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
         """Judge a candidate. `ctx` gives model calls of its own to a verifier that needs them."""
         ...

@@ -21,8 +21,9 @@ async def judge(verifier: Verifier, task: Task, candidate: Candidate, ctx: Conte
     """Have a verifier judge a candidate.
 
     An empty answer fails without asking (`empty`). An answer cut at its limit is an abstention (`truncated`) unless
-    the verifier says that it judges those; so is the beginning of one (`partial`) unless it `judges_prefixes`. A verifier that raises, or returns what is no verdict, abstains with the
-    failure as its reason. Only events of the run itself (no engine, no storage, no budget) are raised.
+    the verifier says that it judges those; so is the beginning of one (`partial`) unless it `judges_prefixes`. A verifier
+    that raises, or returns what is no verdict, abstains with the failure as its reason. Only events of the run itself
+    (no engine, no storage, no budget) are raised.
     """
     if not candidate.text.strip():
         return Verdict.failed("the answer is empty", reason="empty")

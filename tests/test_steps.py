@@ -14,6 +14,7 @@ from burnish.core.policy import Expansion, Moves, Scored, Selection, TaskView
 from burnish.core.runs import RunSpec
 from burnish.engine.replies import Call, Reply
 from burnish.traces.memory import MemoryJournal
+from burnish.verifiers.combine import AllOf, FirstOf
 from tests.helpers import rows, searching, session
 
 STEPS = ("first\n", "second\n", "third")
@@ -170,3 +171,28 @@ async def test_a_run_that_was_stopped_goes_on_in_the_middle_of_a_solution(tmp_pa
     async with session(tmp_path, engine=ScriptedEngine(next_step)) as s:
         assert (await s.resume(started[0], graph)).answer == "".join(STEPS)
     assert rows(tmp_path, "SELECT count(*), max(attempts) FROM call")[0][0] == 3
+
+
+async def test_of_combined_verifiers_only_process_verifiers_are_asked_about_beginnings(tmp_path):
+    for number, both in enumerate((AllOf(verifiers=[Whole(), Prefixes()]), FirstOf(verifiers=[Whole(), Prefixes()]))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        await found(folder, verifier=both)
+        verdicts = rows(folder, "SELECT outcome FROM verdict")
+        assert verdicts == [("pass",)] * 3
+        asked = rows(
+            folder,
+            "SELECT json_array_length(evidence, '$.parts') FROM verdict v JOIN candidate c ON c.id = candidate_id WHERE partial",
+        )
+        assert asked == [(1,)] * 2
+    assert not AllOf(verifiers=[Whole()]).judges_prefixes
+
+
+async def test_a_function_may_judge_beginnings(tmp_path):
+    spec = {"name": "python_function", "function": f"{__file__}:begins_well", "timeout": None, "judges_prefixes": True}
+    await found(tmp_path, verifier=spec)
+    assert rows(tmp_path, "SELECT outcome FROM verdict") == [("pass",)] * 3
+
+
+def begins_well(task: Task, text: str) -> bool:
+    return text.startswith("first")

@@ -45,6 +45,16 @@ class _Combined:
         """Whether any part judges cut answers; those that do not abstain from them."""
         return any(part.judges_truncated for part in self.verifiers)
 
+    @property
+    def judges_prefixes(self) -> bool:
+        """Whether any part judges the beginnings of answers; only those parts are asked about them."""
+        return any(map(_judges_prefixes, self.verifiers))
+
+    def _asked(self, candidate: Candidate) -> list[int]:
+        """Numbers of the parts that are asked about a candidate."""
+        every = range(len(self.verifiers))
+        return [i for i in every if not candidate.partial or _judges_prefixes(self.verifiers[i])]
+
     def check(self, task: Task) -> None:
         """Refuse a task that a part refuses."""
         for part in self.verifiers:
@@ -70,8 +80,10 @@ class AllOf(_Combined):
             raise ConfigError(f"all_of: score is {self.score!r}", hint="min or mean")
 
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
-        verdicts = [await self._judge(i, task, candidate, ctx) for i in range(len(self.verifiers))]
-        evidence: dict[str, Json] = {"parts": [_summary(p, v) for p, v in zip(self.verifiers, verdicts, strict=True)]}
+        asked = self._asked(candidate)
+        verdicts = [await self._judge(i, task, candidate, ctx) for i in asked]
+        parts = [_summary(self.verifiers[i], v) for i, v in zip(asked, verdicts, strict=True)]
+        evidence: dict[str, Json] = {"parts": parts}
         failed = [v for v in verdicts if v.outcome == "fail"]
         unsure = [v for v in verdicts if v.outcome == "abstain"]
         if unsure and not failed:
@@ -96,9 +108,9 @@ class FirstOf(_Combined):
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
         asked: list[Json] = []
         verdicts: list[Verdict] = []
-        for number, part in enumerate(self.verifiers):
+        for number in self._asked(candidate):
             verdict = await self._judge(number, task, candidate, ctx)
-            asked.append(_summary(part, verdict))
+            asked.append(_summary(self.verifiers[number], verdict))
             if verdict.outcome != "abstain":
                 return verdict.but(evidence={"parts": asked})
             verdicts.append(verdict)
@@ -114,6 +126,10 @@ def check_task(verifier: Verifier, task: Task) -> None:
     check = getattr(verifier, "check", None)
     if callable(check):
         check(task)
+
+
+def _judges_prefixes(verifier: Verifier) -> bool:
+    return bool(getattr(verifier, "judges_prefixes", False))
 
 
 def _joined(verdicts: Sequence[Verdict]) -> str:

@@ -43,6 +43,8 @@ class PythonFunction:
     version: str = ""
     """Changes when the function judges differently; empty for a hash of its source."""
     judges_truncated: bool = False
+    judges_prefixes: bool = False
+    """Whether it is a process verifier: judges beginnings of answers too."""
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout < 86400:
