@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .budget import Spend
+from .ids import Json
 from .policy import Selection
 from .records import Record, RecordedCall
 from .runs import RunEnd, RunSpec, Usage
@@ -47,6 +48,14 @@ class Journal(Protocol):
         """A finished call recorded within the node that was not `used`, or None: the code no longer asks for it.
 
         With an empty `step` the whole run is looked through. Refused and cancelled calls do not count.
+        """
+        ...
+
+    async def shared(self, kind: str) -> list[Json]:
+        """Values of the finished effects of a kind in all runs of this run's batch, this run's included, in no order.
+
+        What tasks of a batch learn for each other: what one run recorded, the others can ask for. Asking is an effect
+        itself (`ctx.effect`), so that a resumed run gets what it got before.
         """
         ...
 

@@ -1,6 +1,7 @@
 """The session, its synchronous face, and what stands at which position."""
 
 import asyncio
+import json
 import operator
 import os
 import signal
@@ -346,3 +347,23 @@ def test_ctrl_c_ends_the_synchronous_run_and_it_can_be_resumed(tmp_path):
             return await s.resume(run_id)
 
     assert asyncio.run(resume()).answer == "42"
+
+
+async def test_runs_of_a_batch_learn_from_each_other_and_resumed_ones_get_what_they_got(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        ctx = runtime.context
+        journal = ctx.run.journal
+        seen = await ctx.effect("seen", None, lambda: journal.shared("lesson"))
+
+        async def lesson() -> str:
+            return ctx.task.id
+
+        await ctx.effect("lesson", None, lesson)
+        return {"answer": json.dumps(seen)}
+
+    graph = one(node)
+    async with session(tmp_path, concurrency=1) as s:
+        tasks = [Task(id=f"t{i}", prompt="?") for i in range(3)]
+        answers = [json.loads(r.answer or "") async for r in s.batch(graph, tasks)]
+        assert answers == [[], ["t0"], ["t0", "t1"]]
+        assert (await s.run(graph, Task(id="alone", prompt="?"))).answer == "[]"

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ..core.budget import Spend
 from ..core.errors import StoreError
+from ..core.ids import Json
 from ..core.policy import Selection
 from ..core.records import Record, RecordedCall
 from ..core.runs import RunEnd, RunSpec, Usage
@@ -27,6 +28,7 @@ _QUEUED_RECORDS, _QUEUED_BYTES = 64, 1 << 20
 
 Finish = Callable[[RunState, RunEnd, float], Awaitable[None]]
 Measure = Callable[[str], Awaitable[Usage]]
+Share = Callable[[str, str], Awaitable[list[Json]]]
 
 
 class RunJournal:
@@ -42,6 +44,7 @@ class RunJournal:
         writer: Writer,
         finish: Finish,
         measure: Measure,
+        share: Share,
     ) -> None:
         self.spec = spec
         """What the run is to do, as stored."""
@@ -56,6 +59,7 @@ class RunJournal:
         self._writer = writer
         self._finish = finish
         self._measure = measure
+        self._share = share
         self._finished = False
         self._queued: list[Record] = []
         """Not handed over yet."""
@@ -98,6 +102,10 @@ class RunJournal:
                 if not used(position) and self._recorded.state(position) in ("ok", "error"):
                     return position
         return None
+
+    async def shared(self, kind: str) -> list[Json]:
+        """Values of the finished effects of a kind in all runs of this run's batch, this run's included, in no order."""
+        return await self._share(kind, self.run_id)
 
     async def write(self, *records: Record) -> None:
         """Put records into one transaction, behind those that are queued; return once it is durable.

@@ -12,6 +12,7 @@ from ..core.budget import Spend
 from ..core.candidate import Candidate
 from ..core.completion import TokenCounts
 from ..core.errors import StoreError
+from ..core.ids import Json
 from ..core.policy import Selection
 from ..core.records import Intent, Judged, Outcome, Record, RecordedCall
 from ..core.runs import RunEnd, RunSpec, Usage
@@ -38,6 +39,7 @@ class MemoryJournal:
         self.judged: list[Judged] = []
         """Verdicts in the order in which they were given, those of graders included."""
         self._recorded = Recorded()
+        self._effects: dict[str, list[Json]] = {}
         self._usage = Usage()
         self._micro_usd = 0
 
@@ -75,6 +77,10 @@ class MemoryJournal:
                     return position
         return None
 
+    async def shared(self, kind: str) -> list[Json]:
+        """Values of this run's finished effects of a kind: a run in memory knows no others."""
+        return list(self._effects.get(kind, ()))
+
     async def write(self, *records: Record) -> None:
         """Take records in."""
         self.queue(*records)
@@ -107,6 +113,8 @@ class MemoryJournal:
                 intent: object = self._recorded.calls.get(storable(record.position))
                 if isinstance(intent, Intent) and intent.engine and record.state != "refused":
                     self._count_call(intent, record)
+                elif isinstance(intent, Intent) and record.state == "ok":
+                    self._effects.setdefault(intent.kind, []).append(record.value)
             case Candidate():
                 self.candidates.setdefault(record.id, record)
             case Judged():

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, Executable, Select, Table, func, select
 from ..core.budget import Budget
 from ..core.completion import Completion
 from ..core.errors import ConfigError, StoreError
+from ..core.ids import Json
 from ..core.runs import RunSpec, RunStatus, Usage
 from ..core.task import Task
 from . import schema as s
@@ -119,6 +120,18 @@ class Reader:
             recorded.load(connection, RunState(run, 0, 0))
         calls = {position: recorded.call(position) for position in list(recorded.calls)}
         return {position: call.completion for position, call in calls.items() if call and call.completion}
+
+    def effects(self, kind: str, run: str) -> list[Json]:
+        """Values of the finished effects of a kind in a run and in all other runs of its batch."""
+        r, c, b = s.run, s.call, s.blob
+        batch = select(r.c.batch_id).where(r.c.id == run).scalar_subquery()
+        query = (
+            select(b.c.codec, b.c.data, b.c.size)
+            .join_from(c, r, c.c.run_id == r.c.id)
+            .join(b, b.c.sha == c.c.value_sha)
+            .where(c.c.kind == kind, c.c.state == "ok", (r.c.id == run) | (r.c.batch_id == batch))
+        )
+        return [json.loads(unpack(row["codec"], row["data"], row["size"])) for row in self._rows(query)]
 
     def candidates(self, run: str) -> list[CandidateRow]:
         """The candidates of a run, in the order in which they came to be."""

@@ -135,7 +135,16 @@ class Store:
             with suppress(StoreError):
                 writer.put(back)
             raise
-        return RunJournal(spec, state, recorded, spent=spent, writer=writer, finish=self._finish, measure=self._usage)
+        return RunJournal(
+            spec,
+            state,
+            recorded,
+            spent=spent,
+            writer=writer,
+            finish=self._finish,
+            measure=self._usage,
+            share=self._effects,
+        )
 
     def close_sync(self) -> None:
         """Write what is queued and close, within five seconds. Called again it does nothing.
@@ -180,6 +189,9 @@ class Store:
 
     async def _usage(self, run_id: str) -> Usage:
         return await asyncio.to_thread(self.reader().usage, run_id)
+
+    async def _effects(self, kind: str, run_id: str) -> list[Json]:
+        return await asyncio.to_thread(self.reader().effects, kind, run_id)
 
 
 def _take(tx: Transaction, writer: Writer, run_id: str) -> RunState:
