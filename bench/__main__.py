@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import BurnishError
 from .report import Section, say, table, write
 
-NAMES = ("startup", "memory", "overhead", "makespan", "throughput")
+NAMES = ("startup", "memory", "overhead", "makespan", "sandbox", "throughput")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +44,7 @@ def run(names: Sequence[str]) -> list[Section]:
             "startup": lambda: _startup(store),
             "overhead": _overhead,
             "makespan": _makespan,
+            "sandbox": _sandbox,
             "throughput": _throughput,
         }
         # Startup lists the runs that memory leaves, so memory goes first.
@@ -69,6 +70,12 @@ def _startup(store: Path) -> Section:
     if not store.exists():
         memory.run(store)
     return startup.run(store)
+
+
+def _sandbox() -> Section:
+    from . import sandbox
+
+    return sandbox.run()
 
 
 def _overhead() -> Section:

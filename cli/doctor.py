@@ -45,7 +45,7 @@ def _look(store: str | None, *, deep: bool) -> list[Check]:
 
     from ..engine.doctor import examine, generation
 
-    checks = [_burnish(), *examine(), _sqlite(), _store(store)]
+    checks = [_burnish(), *examine(), _sandbox(), _sqlite(), _store(store)]
     if deep:
         checks.append(asyncio.run(generation()))
     return checks
@@ -58,6 +58,19 @@ def _burnish() -> Check:
     from ..engine.doctor import Check
 
     return Check("burnish", "ok", f"{__version__} ({Path(__file__).parent.parent})")
+
+
+def _sandbox() -> Check:
+    from ..core.errors import ConfigError
+    from ..engine.doctor import Check
+    from ..verifiers.sandbox.layers import layers, required
+
+    names = ", ".join(layers().names) or "no isolation"
+    try:
+        required("strong")
+    except ConfigError as e:
+        return Check("sandbox", "warn", f"{names}: python_tests will not run", e.hint)
+    return Check("sandbox", "ok", names)
 
 
 def _sqlite() -> Check:

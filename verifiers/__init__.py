@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .json_schema import JsonSchema
     from .numeric import Numeric
     from .python_function import PythonFunction
+    from .python_tests import PythonTests
     from .regex import Regex
     from .registry import VERIFIERS, check_task, make_verifier
     from .sqlite_query import SqliteQuery
@@ -25,6 +26,7 @@ _HOMES = {
     "JsonSchema": "json_schema",
     "Numeric": "numeric",
     "PythonFunction": "python_function",
+    "PythonTests": "python_tests",
     "Regex": "regex",
     "SqliteQuery": "sqlite_query",
     "check_task": "registry",
@@ -40,6 +42,7 @@ __all__ = [
     "JsonSchema",
     "Numeric",
     "PythonFunction",
+    "PythonTests",
     "Regex",
     "SqliteQuery",
     "check_task",

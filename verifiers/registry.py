@@ -20,6 +20,7 @@ from .exact import Exact
 from .json_schema import JsonSchema
 from .numeric import Numeric
 from .python_function import PythonFunction
+from .python_tests import PythonTests
 from .regex import Regex
 from .sqlite_query import SqliteQuery
 
@@ -33,6 +34,7 @@ VERIFIERS: Mapping[str, str] = {
     "json_schema": "the answer's JSON satisfies a JSON Schema",
     "numeric": "the answer's number equals the expected one within a tolerance",
     "python_function": "a function of your own, `python:module:function` or `file.py:function`",
+    "python_tests": "the answer's Python passes tests, run in a sandbox",
     "regex": "a regular expression matches the answer",
     "sqlite_query": "the answer's SQL runs, and gives what the reference query gives",
 }
@@ -46,6 +48,7 @@ _CLASSES: dict[str, type[Any]] = {
     "json_schema": JsonSchema,
     "numeric": Numeric,
     "python_function": PythonFunction,
+    "python_tests": PythonTests,
     "regex": Regex,
     "sqlite_query": SqliteQuery,
 }
