@@ -42,15 +42,15 @@ def _task(row: Row) -> Task:
         id=f"humaneval/{number}",
         reference=row.text("canonical_solution"),
         grader={**common, "tests": f"{tests}\n\ncheck({entry_point})\n"},
-        verifier={**common, "tests": fewer},
+        verifier={**common, "tests": fewer} if fewer else None,
         extract="exact_text",
         sampling={"max_tokens": MAX_TOKENS},
         metadata={"set": "humaneval", "entry_point": entry_point},
     )
 
 
-def some_tests(tests: str, entry_point: str) -> str:
-    """Every third test of the function `check`, from the first on; of a single test, that the function is there.
+def some_tests(tests: str, entry_point: str) -> str | None:
+    """Every third test of the function `check`, from the first on; None if there is a single one.
 
     A test is a statement with an assertion in it, a loop included. Assertions of a constant test nothing and are left out;
     what the tests need (imports, values) stays.
@@ -63,9 +63,10 @@ def some_tests(tests: str, entry_point: str) -> str:
     if check is None:
         raise ValueError("no function check")
     real = [statement for statement in check.body if _is_test(statement)]
-    chosen = real[::3] if len(real) > 1 else []
+    if len(real) < 2:
+        return None
+    chosen = real[::3]
     check.body = [statement for statement in check.body if statement in chosen or not _has_assert(statement)]
-    check.body.append(ast.parse("assert callable(candidate)").body[0])
     return f"{ast.unparse(tree)}\n\ncheck({entry_point})\n"
 
 
