@@ -12,10 +12,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 
 from ..core.errors import EngineUnavailable
+from ..engine.install import installed
 from ..engine.models import DEFAULT_MODEL, ensure
 from ..engine.vllm_core import CPU_KV_CACHE_GIB
 
@@ -31,12 +31,14 @@ def vllm_serve(log: Path, *, model: str = DEFAULT_MODEL, max_model_len: int = 10
     Raises:
         EngineUnavailable: it does not start.
     """
-    cpu = bool(import_module("vllm.platforms").current_platform.is_cpu())
+    cpu = all(one.device == "cpu" for one in installed())
     port = _free_port()
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(ensure(model))]
+    # What `vllm serve` runs. The command itself fails on the CPU build, which it looks for under the name of the other one.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(ensure(model))]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", NAME]
     command += ["--max-model-len", str(max_model_len), "--max-num-seqs", str(max_num_seqs)]
-    command += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
+    # Who leaves a setting open gets the protocol's default, not the model's.
+    command += ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--generation-config", "vllm"]
     env = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", **os.environ}
     if cpu:
         # A prompt with a seed of its own that is prefilled in pieces kills the CPU build; blocks of 128 cache too little.

@@ -21,7 +21,7 @@ Engine = Annotated[
         "--engine",
         envvar="BURNISH_ENGINE",
         metavar="NAME",
-        help="vllm, scripted, or one's own: module:attribute, file.py:attribute.",
+        help="vllm, server, scripted, or one's own: module:attribute, file.py:attribute.",
         show_default="vllm",
     ),
 ]

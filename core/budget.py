@@ -119,7 +119,6 @@ class Ledger:
         self.limited = bool(self._limits)
         """Whether there is any limit; without one nothing is counted."""
         self._waiting: list[asyncio.Future[None]] = []
-        self._in_flight = 0
 
     @property
     def elapsed(self) -> float:
@@ -141,14 +140,14 @@ class Ledger:
         if not self.limited:
             return
         while limit := self._exceeded(want):
-            if limit == "seconds" or self._in_flight == 0:
+            # Only who holds some of it can make room: a verifier that waits for its own call would wait for ever.
+            if limit == "seconds" or not getattr(self.reserved, limit):
                 left = self._limits[limit]
                 raise BudgetExhausted(
                     f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"
                 )
             await (stop.race(self._next_settlement()) if stop else self._next_settlement())
         self.reserved += want
-        self._in_flight += 1
 
     async def settle(self, held: Spend, actual: Spend) -> None:
         """Replace a reservation by what was really spent."""
@@ -156,7 +155,6 @@ class Ledger:
             return
         self.reserved -= held
         self.spent += actual
-        self._in_flight -= 1
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():

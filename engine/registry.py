@@ -36,6 +36,11 @@ ENGINES: Mapping[str, EngineKind] = {
         "no model: scripted replies, for trying things out and for tests",
         Capabilities(logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, abort=True, reasoning=True),
     ),
+    "server": EngineKind(
+        "burnish.engine.server:ServerEngine",
+        "a model on a server with OpenAI's protocol, such as vllm serve: what it can do is asked at the start",
+        Capabilities(abort=True),
+    ),
     "vllm": EngineKind(
         "burnish.engine.vllm:VLLMEngine",
         "a local model in vLLM, in processes of its own",
@@ -91,7 +96,7 @@ def make_engine(name: str, model: str | None = None, args: Mapping[str, Any] | N
 
 def recipe(name: str, model: str | None = None, args: Mapping[str, Any] | None = None) -> dict[str, Json]:
     """How to make an engine again, in another process and folder; stored with a run."""
-    texts = {key: absolute(v) if isinstance(v, str) else as_json(v) for key, v in (args or {}).items()}
+    texts = {key: absolute(v) if isinstance(v, str) and is_target(v) else as_json(v) for key, v in (args or {}).items()}
     here = Path(model).expanduser() if model else None
     place = str(here.resolve()) if here and here.exists() else model
     return {"engine": absolute(name), "model": place, "args": texts}

@@ -175,7 +175,7 @@ class FakeServer:
     broken_off: int = 0
     """Calls that the client left before the answer was whole."""
     listener: asyncio.Server | None = None
-    connections: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+    connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = field(default_factory=dict[Any, Any])
 
     @property
     def url(self) -> str:
@@ -195,13 +195,15 @@ class FakeServer:
         """Close the port and all connections, as a server that dies."""
         if self.listener is not None:
             self.listener.close()
-            for writer in list(self.connections):
+            for writer in self.connections.values():
                 writer.transport.abort()
-            await self.listener.wait_closed()
+            await asyncio.gather(*self.connections)
             self.listener = None
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self.connections[task] = writer
         try:
             while (request := await _read(reader)) is not None:
                 self.requests.append(request)
@@ -209,7 +211,7 @@ class FakeServer:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            self.connections.discard(writer)
+            del self.connections[task]
             writer.close()
 
     async def _answer(self, peer: Peer, reader: asyncio.StreamReader, request: Request) -> None:
@@ -256,7 +258,7 @@ async def serving(answer: Answer | None = None, **options: Any) -> AsyncIterator
 
 async def _hung_up(reader: asyncio.StreamReader) -> None:
     while not reader.at_eof():
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

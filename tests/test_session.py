@@ -367,3 +367,22 @@ async def test_runs_of_a_batch_learn_from_each_other_and_resumed_ones_get_what_t
         answers = [json.loads(r.answer or "") async for r in s.batch(graph, tasks)]
         assert answers == [[], ["t0"], ["t0", "t1"]]
         assert (await s.run(graph, Task(id="alone", prompt="?"))).answer == "[]"
+
+
+async def test_a_verifier_that_calls_the_model_meets_the_budget_too(tmp_path):
+    """It holds a verifier call while it waits for a model call: nobody but itself could make room."""
+
+    class Asks:
+        name, version, oracle, judges_truncated = "asks", "1", False, True
+
+        async def verify(self, task: Task, candidate: burnish.Candidate, ctx: Context | None = None) -> burnish.Verdict:
+            assert ctx is not None
+            await ctx.generate("right?", role="judge")
+            return burnish.Verdict.passed()
+
+    async with session(tmp_path) as s:
+        graph = searching(BestOfN(4, stop_at_pass=False), Asks())
+        result = await asyncio.wait_for(s.run(graph, "?", budget="calls=5"), 30)
+    assert result.budget_limit == "calls"
+    assert result.answer == "42"
+    assert rows(tmp_path, "SELECT count(*) FROM call WHERE state = 'ok'") == [(5,)]

@@ -37,6 +37,7 @@ VERIFIERS: Mapping[str, str] = {
     "python_tests": "the answer's Python passes tests, run in a sandbox",
     "regex": "a regular expression matches the answer",
     "sqlite_query": "the answer's SQL runs, and gives what the reference query gives",
+    "verification_agent": "the model scores a plan from -100 to 100 against the task's constraints",
 }
 """What each built-in verifier does, in a line."""
 
@@ -52,6 +53,8 @@ _CLASSES: dict[str, type[Any]] = {
     "regex": Regex,
     "sqlite_query": SqliteQuery,
 }
+_TARGETS = {"verification_agent": f"{__name__.partition('.')[0]}.agents.verification:VerificationAgent"}
+"""Verifiers that live on a floor above, found by name."""
 _MAIN = {
     "exact": "extract",
     "json_schema": "schema",
@@ -136,13 +139,17 @@ def _known(name: str) -> str:
 
 def _build(name: str, arguments: Mapping[str, Any]) -> Verifier:
     """The verifier, its arguments checked for name, presence and type."""
-    fields = {f.name: f for f in dataclasses.fields(_CLASSES[name])}
+    fields = {f.name: f for f in dataclasses.fields(_class(name))}
     if unknown := sorted(arguments.keys() - fields.keys()):
         raise ConfigError(f"{name} has no argument {', '.join(unknown)}", hint=f"one of: {', '.join(fields)}")
     required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
     if missing := [n for n in required if n not in arguments]:
         raise ConfigError(f"{name} needs the argument {', '.join(missing)}", hint=f'{{"name": "{name}", "{missing[0]}": ...}}')
-    return _CLASSES[name](**_typed(name, arguments))
+    return _class(name)(**_typed(name, arguments))
+
+
+def _class(name: str) -> type[Any]:
+    return _CLASSES[name] if name in _CLASSES else cast("type[Any]", load_target(_TARGETS[name], what="verifier"))
 
 
 def _typed(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +157,7 @@ def _typed(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    hints = get_type_hints(_CLASSES[name])
+    hints = get_type_hints(_class(name))
     typed: dict[str, Any] = {}
     for key, value in arguments.items():
         if key == "verifiers":
