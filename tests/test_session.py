@@ -359,7 +359,7 @@ async def test_runs_of_a_batch_learn_from_each_other_and_resumed_ones_get_what_t
             return ctx.task.id
 
         await ctx.effect("lesson", None, lesson)
-        return {"answer": json.dumps(seen)}
+        return {"answer": json.dumps(sorted(seen))}
 
     graph = one(node)
     async with session(tmp_path, concurrency=1) as s:
