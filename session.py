@@ -10,9 +10,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .core.budget import Budget
-from .core.engine import Engine, EngineInfo, require
+from .core.engine import Engine, engine_difference, require
 from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable, Fenced
-from .core.ids import Json, as_json, canonical_json, derived_seed, new_run_id
+from .core.ids import Json, as_json, derived_seed, new_run_id
 from .core.result import Result
 from .core.runs import RunEnd, RunSpec
 from .core.sampling import Sampling
@@ -23,8 +23,6 @@ from .graphs.registry import build_graph, graph_name
 if TYPE_CHECKING:
     from .traces.journal import RunJournal
     from .traces.store import Store
-
-_COMPARED = ("kind", "model", "revision", "capabilities", "settings")
 
 
 class Session:
@@ -278,9 +276,9 @@ class Session:
             return
         for role, stored in journal.spec.engines.items():
             engine = self.engines.get(role) or self.engines.get("default")
-            if engine is None or not isinstance(stored, Mapping):
+            if engine is None:
                 raise EngineUnavailable(f"the run used an engine for the role {role!r}, this session has none", hint="give one")
-            differ = _differences(engine.info, stored)
+            differ = engine_difference(stored, engine.info.to_json())
             if differ:
                 raise EngineUnavailable(
                     f"the run began with another engine: {differ}", hint="resume with the engine it began with"
@@ -296,13 +294,6 @@ def _settle_memory() -> None:
     build_graph("single")
     gc.collect()
     gc.freeze()
-
-
-def _differences(info: EngineInfo, stored: Mapping[str, Json]) -> str:
-    have = info.to_json()
-    return ", ".join(
-        f"{k} was {stored.get(k)}, is {have[k]}" for k in _COMPARED if canonical_json(have[k]) != canonical_json(stored.get(k))
-    )
 
 
 def _returned(result: Result) -> Result:

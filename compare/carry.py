@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from ..core.engine import engine_difference
 from ..core.errors import ConfigError
 from ..core.ids import Json, canonical_json
 from ..core.result import Result
@@ -109,16 +110,35 @@ def check_budgets(plan: Plan, engine: Engine) -> None:
                 )
 
 
+def check_engine(reader: Reader, plan: Plan, engine: Engine) -> None:
+    """Refuse to go on with a comparison by another model than the one that it was begun with.
+
+    Raises:
+        ConfigError: saying how the two engines differ.
+    """
+    for batch in batches_of(reader, plan).values():
+        for row in reader.runs(batch=batch.id, limit=1):
+            before = reader.spec(row.id).engines
+            differ = engine_difference(before.get("proposer") or before.get("default"), engine.info.to_json())
+            if differ:
+                raise ConfigError(
+                    f"the comparison {one_line(plan.name)} was begun by another engine: {differ}",
+                    hint="go on with that one, or give this comparison another name: --name NAME",
+                )
+
+
 async def carry_out(session: Session, plan: Plan, progress: Progress | None = None) -> list[Result]:
     """Do what is not done yet. Runs that fail do not end it; they are returned, and done again by the next call.
 
     Raises:
         BurnishError: the session was stopped, or the engine or the storage failed; the same call goes on from there.
-        ConfigError: as `left` and `check_budgets`.
+        ConfigError: as `left`, `check_engine` and `check_budgets`.
     """
     reader, failed = session.store.reader(), list[Result]()
     before = stored(reader, plan.name)
-    check_budgets(plan, session.engines.get("proposer") or session.engines["default"])
+    engine = session.engines.get("proposer") or session.engines["default"]
+    check_engine(reader, plan, engine)
+    check_budgets(plan, engine)
     for arm, seed in left(reader, plan):
         name = plan.batch_name(arm, seed)
         begun = next((b for b in reader.batches() if b.name == name and _ABOUT in b.config), None)

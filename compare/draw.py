@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from ..core.engine import engine_difference
 from ..core.errors import ConfigError
 from ..core.ids import Json, canonical_json, json_hash
 from ..core.result import Result
 from ..core.task import Task
 from ..core.text import one_line
 from ..graphs.registry import BUILTIN, check_settings
-from .pool import ABOUT, PREFIX, engine_difference, pool_batches
+from .pool import ABOUT, PREFIX, pool_batches
 
 if TYPE_CHECKING:
     from ..session import Session

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.completion import Completion
-from ..core.engine import Capabilities, EngineInfo
+from ..core.engine import Capabilities, EngineInfo, engine_difference
 from ..core.errors import ConfigError
-from ..core.ids import Json, canonical_json
+from ..core.ids import Json
 from ..core.runs import RunSpec
 from ..core.task import Task
 from ..core.text import one_line
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 PREFIX = "pool/"
 ABOUT = "pool"
 """Key of a batch's configuration that says that it is a pool, and of which tasks."""
-_SAME = ("kind", "model", "revision", "capabilities", "settings")
-"""What makes two engines one; software versions may differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +162,6 @@ def task_ids(batch: BatchRow) -> list[str]:
     about = batch.config.get(ABOUT)
     ids: object = about.get("tasks") if isinstance(about, Mapping) else None
     return [str(i) for i in cast("list[object]", ids)] if isinstance(ids, list) else []
-
-
-def engine_difference(stored: Json, other: Mapping[str, Json]) -> str:
-    """In words how two described engines (`EngineInfo.to_json`) differ; empty if they are one."""
-    before = cast("Mapping[str, Json]", stored if isinstance(stored, Mapping) else {})
-    differ = [k for k in _SAME if canonical_json(before.get(k)) != canonical_json(other.get(k))]
-    return ", ".join(f"{k} was {one_line(str(before.get(k)))}, is {one_line(str(other.get(k)))}" for k in differ)
 
 
 def _one_engine(name: str, specs: Sequence[RunSpec]) -> tuple[EngineInfo, Json]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from .completion import Completion, Scores, Watch
 from .errors import EngineUnavailable
-from .ids import Json
+from .ids import Json, canonical_json
 from .prompt import Prompt
 from .sampling import Sampling
 from .stop import Stop
+from .text import one_line
+
+_SAME = ("kind", "model", "revision", "capabilities", "settings")
+"""What makes two engines one; versions of software may differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,3 +141,10 @@ def require(engine: Engine, needs: Collection[str], *, why: str, others: Mapping
     able = sorted(n for n, c in (others or {}).items() if set(missing) <= set(c.names()))
     hint = f"engines that can: {', '.join(able)}" if able else "no built-in engine can"
     raise EngineUnavailable(f"{why} needs {', '.join(missing)}, which the engine {engine.info.kind} cannot do", hint=hint)
+
+
+def engine_difference(stored: Json, other: Mapping[str, Json]) -> str:
+    """In words how two described engines (`EngineInfo.to_json`) differ in what decides on texts; empty if they are one."""
+    before = cast("Mapping[str, Json]", stored if isinstance(stored, Mapping) else {})
+    differ = [k for k in _SAME if canonical_json(before.get(k)) != canonical_json(other.get(k))]
+    return ", ".join(f"{k} was {one_line(str(before.get(k)))}, is {one_line(str(other.get(k)))}" for k in differ)

@@ -177,6 +177,17 @@ async def test_a_comparison_that_was_stopped_goes_on(tmp_path):
     assert counted[:3] == counted[3:]
 
 
+async def test_another_model_cannot_go_on_with_a_comparison(tmp_path):
+    path = tmp_path / "c.db"
+    await carried(path, plan("single"))
+    what = plan("single", seeds=(0, 1), name="d")
+    async with Session(ScriptedEngine(guess), store=f"sqlite:///{path}") as session:
+        async for _ in session.batch("single", what.tasks, name="d/single/0", about={"comparison": what.to_json()}):
+            pass
+    with pytest.raises(ConfigError, match="begun by another engine: model was scripted, is other"):
+        await carried(path, what, ScriptedEngine(guess, model="other"))
+
+
 async def test_verifiers_are_measured_against_graders(tmp_path):
     path, what = (
         tmp_path / "c.db",
