@@ -40,24 +40,32 @@ if TYPE_CHECKING:
     from .agents.critic import Critic
     from .agents.solver import Solver
     from .engine.scripted import ScriptedEngine
+    from .engine.server import ServerEngine
     from .engine.vllm import VLLMEngine
     from .graphs.nodes import search_node
     from .loop import run
+    from .search.beam import Beam
     from .search.driver import run_search
     from .search.policies import BestOfN, Majority, Single
+    from .search.rebase import Rebase
+    from .search.tree_of_thought import TreeOfThought
     from .session import Session
     from .verifiers.registry import make_verifier
 
 __version__ = "0.1.0"
 
 _LATER = {
+    "Beam": "search.beam",
     "BestOfN": "search.policies",
     "Critic": "agents.critic",
     "Majority": "search.policies",
+    "Rebase": "search.rebase",
     "ScriptedEngine": "engine.scripted",
+    "ServerEngine": "engine.server",
     "Session": "session",
     "Single": "search.policies",
     "Solver": "agents.solver",
+    "TreeOfThought": "search.tree_of_thought",
     "VLLMEngine": "engine.vllm",
     "make_verifier": "verifiers.registry",
     "run": "loop",
@@ -66,6 +74,7 @@ _LATER = {
 }
 
 __all__ = [
+    "Beam",
     "BestOfN",
     "Budget",
     "BudgetExhausted",
@@ -92,6 +101,7 @@ __all__ = [
     "Prompt",
     "Proposal",
     "Proposer",
+    "Rebase",
     "ReplayMismatch",
     "Result",
     "RetrievalFailed",
@@ -99,6 +109,7 @@ __all__ = [
     "Scored",
     "ScriptedEngine",
     "Selection",
+    "ServerEngine",
     "Session",
     "Single",
     "Solver",
@@ -106,6 +117,7 @@ __all__ = [
     "Task",
     "TaskView",
     "TextPart",
+    "TreeOfThought",
     "Usage",
     "VLLMEngine",
     "Verdict",

@@ -128,17 +128,18 @@ async def _ended(ctx: Context, state: Mapping[str, Any]) -> tuple[RunEnd, Candid
     verdict = ctx.run.verdicts.get(chosen.id)
     end = RunEnd(
         status="done",
-        outcome=_outcome(verdict),
+        outcome=_outcome(chosen, verdict),
         answer=answer,
         candidate_id=chosen.id,
-        score=verdict.score if verdict else None,
+        score=verdict.score if verdict and not chosen.partial else None,
         budget_limit=limit,
     )
     return end, chosen
 
 
-def _outcome(verdict: Verdict | None) -> RunOutcome:
-    if verdict is None or verdict.outcome == "abstain":
+def _outcome(chosen: Candidate, verdict: Verdict | None) -> RunOutcome:
+    # That a beginning is right so far says nothing of an answer.
+    if chosen.partial or verdict is None or verdict.outcome == "abstain":
         return "unverified"
     return "verified" if verdict.outcome == "pass" else "rejected"
 

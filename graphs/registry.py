@@ -14,7 +14,16 @@ from pydantic import ValidationError
 from ..core.errors import ConfigError
 from ..core.ids import Json
 from ..core.target import absolute, is_target, load_target
-from .settings import BestOfNSettings, DrawSettings, MajoritySettings, SamplingSettings, SearchSettings
+from .settings import (
+    BeamSettings,
+    BestOfNSettings,
+    DrawSettings,
+    MajoritySettings,
+    RebaseSettings,
+    SamplingSettings,
+    SearchSettings,
+    TreeOfThoughtSettings,
+)
 
 if TYPE_CHECKING:
     from .builtin import Graph
@@ -35,6 +44,12 @@ BUILTIN: dict[str, Builtin] = {
     g.name: g
     for g in (
         Builtin(
+            name="beam",
+            summary="steps; the best of each level are continued, in one tree or several",
+            settings=BeamSettings,
+            builder="steps:beam",
+        ),
+        Builtin(
             name="best_of_n",
             summary="n samples; the one that the verifier puts first",
             settings=BestOfNSettings,
@@ -47,7 +62,19 @@ BUILTIN: dict[str, Builtin] = {
             settings=MajoritySettings,
             builder="builtin:majority",
         ),
+        Builtin(
+            name="rebase",
+            summary="steps; the better one is, the more steps are tried behind it",
+            settings=RebaseSettings,
+            builder="steps:rebase",
+        ),
         Builtin(name="single", summary="one sample", settings=SearchSettings, builder="builtin:single"),
+        Builtin(
+            name="tree_of_thought",
+            summary="steps; one tree, grown greedily, by level, in depth or best first",
+            settings=TreeOfThoughtSettings,
+            builder="steps:tree_of_thought",
+        ),
     )
 }
 

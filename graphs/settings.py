@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,3 +46,48 @@ class DrawSettings(SamplingSettings):
 
     n: int = Field(16, ge=1, description="Samples")
     logprobs: bool = Field(True, description="Keep the log-probabilities of generated tokens")
+
+
+class StepSettings(SearchSettings):
+    """What all graphs that make solutions step by step can be set to. `max_tokens` is for a whole solution here."""
+
+    delimiter: str = Field("\n", min_length=1, description="Text that ends a step; it stays in the solution")
+    step_tokens: int = Field(128, ge=1, description="Most tokens of one step")
+    depth: int = Field(25, ge=1, description="Most steps of one solution")
+    complete: str = Field(
+        "", description="What a solution ends with, or `regex:` and a pattern found in it; empty for the model's own end"
+    )
+    unknown: float = Field(0.5, ge=0, le=1, description="What a step is worth about which the verifier abstains")
+    stop_at_pass: bool = Field(True, description="Return the first whole solution that passes and cancel the rest")
+    choose: Literal["best", "vote"] = Field("best", description="Return the best solution, or vote by their scores")
+
+
+class TreeOfThoughtSettings(StepSettings):
+    """Settings of `tree_of_thought`."""
+
+    strategy: Literal["greedy", "bfs", "dfs", "best_first"] = Field("greedy", description="Which node is continued next")
+    children: int = Field(3, ge=1, description="Steps that each continued node gets")
+    depth: int = Field(20, ge=1, description="Most steps of one solution")
+    nodes: int = Field(60, ge=1, description="Most steps in all")
+    keep: int | None = Field(
+        None, ge=1, description="Most nodes continued: of a level for bfs (null for 5), of siblings for dfs and best_first"
+    )
+    threshold: float = Field(0.0, ge=0, le=1, description="A node that is worth less is not continued")
+
+
+class RebaseSettings(StepSettings):
+    """Settings of `rebase`."""
+
+    n: int = Field(16, ge=1, description="Solutions wanted, and width of the first level")
+    balance: float = Field(0.1, gt=0, description="Temperature of the softmax over scores; lower favours the best more")
+
+
+class BeamSettings(StepSettings):
+    """Settings of `beam`."""
+
+    total_width: int = Field(16, ge=1, description="Steps of one level, over all trees")
+    keep: int | None = Field(
+        None, ge=1, description="Nodes of a level that are continued, in each tree; null for a quarter of its width"
+    )
+    aggregate: Literal["last", "min", "prod"] = Field("last", description="By which of a path's scores its end is ranked")
+    trees: int = Field(1, ge=1, description="Independent trees; with one node kept in each that is DVTS")

@@ -25,7 +25,7 @@ class Pool:
     def told(self, result: Scored) -> Pool:
         """With one more result; a duplicate or an unknown one changes nothing."""
         number = result.id[1:]
-        i = int(number) if number.isdecimal() else self.asked
+        i = int(number) if number.isdecimal() and len(number) < 10 else self.asked
         if i >= self.asked or self.back >> i & 1 or result.id != f"x{i}":
             return self
         passed = self.passed or (result.id if result.error is None and result.outcome == "pass" else None)

@@ -196,3 +196,9 @@ async def test_a_function_may_judge_beginnings(tmp_path):
 
 def begins_well(task: Task, text: str) -> bool:
     return text.startswith("first")
+
+
+async def test_a_beginning_that_is_right_so_far_is_no_verified_answer(tmp_path):
+    result = await found(tmp_path, OneByOne(most=2), verifier=Prefixes())
+    assert result.answer == "first\nsecond\n"
+    assert (result.outcome, result.score) == ("unverified", None)
