@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +32,7 @@ def run_json(reader: Reader, run_id: str, *, content: bool) -> dict[str, Json]:
         "usage": asdict(reader.usage(run_id)),
         "steps": [asdict(step) for step in reader.steps(run_id)],
         "decisions": [asdict(decision) for decision in reader.decisions(run_id)],
+        "effects": [{"position": c.position, "kind": c.kind, "value": value} for c, value in _effects(reader, run_id)],
         "failed_calls": [asdict(call) for call in _failed(reader, run_id)],
     }
     said = _by_candidate(reader.verdicts(run_id))
@@ -62,6 +65,7 @@ def print_run(reader: Reader, run_id: str, *, content: bool) -> None:
     _print_candidates(reader, run, content=content)
     for decision in reader.decisions(run_id):
         _print_decision(decision)
+    _print_effects(_effects(reader, run_id))
     if failed := _failed(reader, run_id):
         show()
         show_table(["CALL", "STATE", "CODE", "ERROR"], [[c.position, c.state, c.error_code, c.error] for c in failed])
@@ -131,6 +135,27 @@ def _print_decision(decision: DecisionRow) -> None:
     rest = {key: value for key, value in decision.details.items() if key != "votes"}
     if rest:
         show("  " + ", ".join(f"{one_line(key, 40)}: {one_line(canonical_json(value), 200)}" for key, value in rest.items()))
+
+
+def _print_effects(effects: list[tuple[CallRow, Json]]) -> None:
+    """What nodes did besides calling models; of a bandit's choice every term of every arm."""
+    for call, value in effects:
+        show()
+        where = f"{printable(call.kind)} at {printable(call.position)}"
+        terms = value.get("terms") if call.kind == "bandit.choice" and isinstance(value, Mapping) else None
+        if not isinstance(terms, Mapping) or not isinstance(value, Mapping):
+            show(f"{where}: {one_line(canonical_json(value), 400)}")
+            continue
+        show(f"{where}: {one_line(str(value.get('arm')), 40)}")
+        by_arm = cast("Mapping[str, Mapping[str, float]]", terms)
+        names = [*dict.fromkeys(name for said in by_arm.values() for name in said)]
+        rows = [[arm, *(number(said.get(name)) for name in names)] for arm, said in by_arm.items()]
+        show_table(["ARM", *(name.upper() for name in names)], rows)
+
+
+def _effects(reader: Reader, run_id: str) -> list[tuple[CallRow, Json]]:
+    """Finished effects in their order, each with its value."""
+    return [(c, json.loads(reader.text(c.value_sha))) for c in reader.calls(run_id) if c.state == "ok" and c.value_sha]
 
 
 def _failed(reader: Reader, run_id: str) -> list[CallRow]:

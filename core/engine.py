@@ -36,6 +36,8 @@ class Capabilities:
     """Shared prompt beginnings are computed once."""
     token_prefix: bool = False
     """An answer can be continued from token ids."""
+    steps: bool = False
+    """A stop text's end is told apart from the model's own, and the stop text can be kept: what searches by steps need."""
     abort: bool = False
     """A running call can be stopped and gives what there is."""
     images: bool = False

@@ -66,7 +66,8 @@ class Sampling:
     @cached_property
     def needs(self) -> tuple[str, ...]:
         """Names of the engine capabilities that these settings ask for."""
-        return (*self.constraints, *(("logprobs",) if self.logprobs is not None else ()))
+        logprobs, steps = ("logprobs",) if self.logprobs is not None else (), ("steps",) if self.keep_stop else ()
+        return (*self.constraints, *logprobs, *steps)
 
     def but(self, **changes: Any) -> Sampling:
         """A copy with some fields changed.

@@ -23,7 +23,7 @@ from .layer import NOTHING
 
 _NOT_KEYED = ("seed", "logprobs")
 """Sampling fields that do not change which texts may come out."""
-_KEPT = ("json_schema", "choice", "regex", "grammar", "token_prefix", "images", "reasoning")
+_KEPT = ("json_schema", "choice", "regex", "grammar", "steps", "token_prefix", "images", "reasoning")
 """What a recorded engine can do if the one it recorded could: a sample that fits was drawn under the same request."""
 _TEMPLATE = 64
 """Tokens allowed for a chat template, and for each of its turns an eighth."""

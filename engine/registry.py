@@ -30,11 +30,14 @@ class EngineKind:
     """What it can do unless told otherwise."""
 
 
+SCRIPTED = Capabilities(
+    logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, steps=True, abort=True, reasoning=True
+)
 ENGINES: Mapping[str, EngineKind] = {
     "scripted": EngineKind(
         "burnish.engine.pretend:scripted",
         "no model: scripted replies, for trying things out and for tests",
-        Capabilities(logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, abort=True, reasoning=True),
+        SCRIPTED,
     ),
     "server": EngineKind(
         "burnish.engine.server:ServerEngine",
@@ -54,6 +57,7 @@ ENGINES: Mapping[str, EngineKind] = {
             seed=True,
             prefix_cache=True,
             token_prefix=True,
+            steps=True,
             abort=True,
             reasoning=True,
         ),

@@ -84,6 +84,8 @@ def _of_vllm(sampling: Sampling) -> dict[str, Any]:
         "repetition_penalty": 1.0,
         "return_token_ids": True,
     }
+    if sampling.keep_stop:
+        out["include_stop_str_in_output"] = True
     if sampling.logprobs is not None:
         out["return_tokens_as_token_ids"] = True
     if sampling.thinking_tokens is not None:

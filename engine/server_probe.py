@@ -56,6 +56,7 @@ class Features:
             grammar=self.guided,
             seed=self.seed and bool(self.vllm),
             prefix_cache=self.prefix_cache,
+            steps=bool(self.vllm),
             abort=self.stream,
             reasoning=self.reasoning,
         )

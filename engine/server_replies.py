@@ -36,6 +36,8 @@ class Collected:
     reasoning: str = ""
     refused: str = ""
     finish: str | None = None
+    stop_text: str | None = None
+    """The stop text that ended it, which only vLLM names; None if none did."""
     ids: list[int] = field(default_factory=list[int])
     named: bool = False
     """Whether the server names the tokens by their ids."""
@@ -69,6 +71,8 @@ class Collected:
         self._tokens(choice)
         if (ended := choice.get("finish_reason")) is not None:
             self.finish = one_line(str(ended), 80)
+            named = choice.get("stop_reason")
+            self.stop_text = named if isinstance(named, str) else None
         return thought + text
 
     @property
@@ -123,7 +127,7 @@ class Collected:
             raise GenerationFailed("the server's filter stopped the answer", code="content_filter", hint="change the prompt")
         if self.finish not in FINISH:
             raise GenerationFailed(f"the server ended the answer with {self.finish!r}", code="bad_response", retryable=True)
-        return FINISH[self.finish]
+        return "boundary" if self.finish == "stop" and self.stop_text is not None else FINISH[self.finish]
 
     def _tokens(self, choice: Mapping[str, Any]) -> None:
         if isinstance(ids := choice.get("token_ids"), list):

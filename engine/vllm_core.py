@@ -214,6 +214,7 @@ class Core:
             seed=not speculating,  # the text of a seed then depends on what was drafted
             prefix_cache=bool(self._args["enable_prefix_caching"]),
             token_prefix=True,
+            steps=True,
             abort=True,
             reasoning=self.marks is not None,
         )

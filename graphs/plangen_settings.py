@@ -41,6 +41,7 @@ class PlangenSettings(SamplingSettings):
     )
     step_tokens: int = Field(128, ge=1, description="Most tokens of one step")
     delimiter: str = Field("\n", min_length=1, description="Text that ends a step; it stays in the plan")
+    stop_at_pass: bool = Field(False, description="End a search with the first plan that passes and cancel the rest")
     execute: bool = Field(False, description="Carry the plan out with one more call; its text is the answer")
     structured: bool = Field(True, description="Have the form of agents' replies enforced where the engine can")
     bandit: Literal["normalized", "paper_eq", "paper_alg1"] = Field("normalized", description="mixture: rule of the bandit")

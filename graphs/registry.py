@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..core.errors import ConfigError
 from ..core.ids import Json
 from ..core.target import absolute, is_target, load_target
+from .plangen_settings import PlangenSettings
 from .settings import (
     BeamSettings,
     BestOfNSettings,
@@ -61,6 +62,12 @@ BUILTIN: dict[str, Builtin] = {
             summary="n samples; the answer that most of them give",
             settings=MajoritySettings,
             builder="builtin:majority",
+        ),
+        Builtin(
+            name="plangen",
+            summary="PlanGEN: constraints, plans, verification, and a bandit over three searches",
+            settings=PlangenSettings,
+            builder="plangen:plangen",
         ),
         Builtin(
             name="rebase",

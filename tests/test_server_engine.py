@@ -68,14 +68,14 @@ async def test_vllm_is_told_by_its_version() -> None:
     async with serving(Chat(vllm="0.32.0"), metrics=metrics) as server, ServerEngine(server.url) as started:
         info = started.info
     assert info.version == "vllm 0.32.0"
-    wanted = {"logprobs", "json_schema", "choice", "regex", "grammar", "seed", "prefix_cache", "abort"}
+    wanted = {"logprobs", "json_schema", "choice", "regex", "grammar", "seed", "prefix_cache", "steps", "abort"}
     assert set(info.capabilities.names()) == wanted
 
 
 async def test_what_is_ignored_is_not_taken_for_honoured() -> None:
     chat = Chat(vllm="0.32.0", ignores=frozenset({"logprobs", "response_format", "stream"}))
     async with engine(chat) as (started, _):
-        assert set(started.info.capabilities.names()) == {"choice", "regex", "grammar", "seed"}
+        assert set(started.info.capabilities.names()) == {"choice", "regex", "grammar", "seed", "steps"}
 
 
 async def test_what_is_refused_is_not_sent_again() -> None:

@@ -76,8 +76,10 @@ async def test_limits_seeds_and_stop_texts(engine: ServerEngine) -> None:
     assert one.tokens.completion == 24
     assert one.text == same.text != other.text
     cut = await engine.generate(FRANCE, Sampling(max_tokens=40, temperature=0, stop=("Paris",)), stop=Stop())
-    assert cut.finish_reason == "stop"
+    kept = await engine.generate(FRANCE, Sampling(max_tokens=40, temperature=0, stop=("Paris",), keep_stop=True))
+    assert cut.finish_reason == kept.finish_reason == "boundary"
     assert "Paris" not in cut.text
+    assert kept.text == f"{cut.text}Paris"
 
 
 async def test_outputs_are_constrained(engine: ServerEngine) -> None:

@@ -94,8 +94,11 @@ async def test_scores_are_the_generated_logprobs(vllm_engine: VLLMEngine) -> Non
 async def test_stop_texts_end_it_and_are_cut_off(vllm_engine: VLLMEngine) -> None:
     free = await vllm_engine.generate(FRANCE, Sampling(max_tokens=40, temperature=0))
     done = await vllm_engine.generate(FRANCE, Sampling(max_tokens=40, temperature=0, stop=("Paris",)))
-    assert done.finish_reason == "stop"
+    kept = await vllm_engine.generate(FRANCE, Sampling(max_tokens=40, temperature=0, stop=("Paris",), keep_stop=True))
+    assert free.finish_reason == "stop"
+    assert done.finish_reason == kept.finish_reason == "boundary"
     assert done.text == free.text[: free.text.index("Paris")]
+    assert kept.text == f"{done.text}Paris"
 
 
 async def test_watch_stops_and_keeps_what_there_is(vllm_engine: VLLMEngine) -> None:
