@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,8 @@ class _Root:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Root())
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and every process that a test starts and interrupts would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

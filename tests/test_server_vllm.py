@@ -47,7 +47,7 @@ async def test_what_vllm_can_is_found_out(engine: ServerEngine) -> None:
     info = engine.info
     assert (info.kind, info.model, info.context_tokens) == ("server", "served", 1024)
     assert info.version.startswith("vllm 0.")
-    wanted = {"logprobs", "json_schema", "choice", "regex", "grammar", "seed", "prefix_cache", "abort"}
+    wanted = {"logprobs", "json_schema", "choice", "regex", "grammar", "seed", "prefix_cache", "steps", "abort"}
     assert set(info.capabilities.names()) == wanted
 
 
