@@ -76,12 +76,9 @@ def left(reader: Reader, plan: Plan) -> list[tuple[Arm, int]]:
         raise ConfigError(
             f"there is another comparison called {one_line(plan.name)!r}", hint="give this one another name: --name NAME"
         )
-    batches = {b.name: b for b in reader.batches() if _ABOUT in b.config}
-    return [(arm, seed) for arm in plan.arms for seed in plan.seeds if not _done(batches.get(plan.batch_name(arm, seed)), plan)]
-
-
-def _done(batch: BatchRow | None, plan: Plan) -> bool:
-    return batch is not None and batch.runs == batch.done == len(plan.tasks)
+    batches = batches_of(reader, plan)
+    done = {key for key, batch in batches.items() if batch.done == batch.runs}
+    return [(arm, seed) for arm in plan.arms for seed in plan.seeds if (arm.name, seed) not in done]
 
 
 def check_budgets(plan: Plan, engine: Engine) -> None:
@@ -141,8 +138,8 @@ async def carry_out(session: Session, plan: Plan, progress: Progress | None = No
     check_budgets(plan, engine)
     for arm, seed in left(reader, plan):
         name = plan.batch_name(arm, seed)
-        begun = next((b for b in reader.batches() if b.name == name and _ABOUT in b.config), None)
-        if begun is not None and begun.runs == len(plan.tasks):
+        begun = batches_of(reader, plan).get((arm.name, seed))
+        if begun is not None:
             results = session.resume_all(reader.unfinished(begun.id))
         else:
             about: dict[str, Json] = {_ABOUT: plan.to_json()}

@@ -152,6 +152,17 @@ async def test_what_is_done_is_not_done_again(tmp_path):
     reader.close()
 
 
+async def test_a_batch_that_was_cut_before_its_runs_were_stored_is_begun_anew(tmp_path):
+    path, what = tmp_path / "c.db", plan("single")
+    async with Session(ScriptedEngine(guess), store=f"sqlite:///{path}") as session:
+        await session.store.create_batch({"comparison": what.to_json()}, what.batch_name(what.arms[0], 0))
+    _, engine = await carried(path, what)
+    assert engine.calls == 12
+    reader = Store.open_reader(f"sqlite:///{path}")
+    assert carry.left(reader, what) == []
+    reader.close()
+
+
 async def test_a_comparison_that_was_stopped_goes_on(tmp_path):
     path, what, undisturbed = tmp_path / "c.db", plan(), tmp_path / "u.db"
     await carried(undisturbed, what)
