@@ -9,7 +9,7 @@ from ..core.runs import Usage
 from ..core.verdict import Outcome
 from .carry import batches_of
 from .plan import Plan
-from .trial import Judged, Trial, Trials
+from .trial import Trial, Trials
 
 if TYPE_CHECKING:
     from ..traces.reader import Reader
@@ -50,35 +50,21 @@ def models(reader: Reader, plan: Plan) -> list[str]:
 
 def _trial(reader: Reader, row: RunRow, usage: Usage, seed: int) -> Trial:
     verdicts = reader.verdicts(row.id)
-    said, right = _newest(verdicts, grading=False), _newest(verdicts, grading=True)
-    candidates = [
-        Judged(
-            said=said.get(c.id),
-            right=_truth(right.get(c.id)),
-            chosen=c.id == row.candidate_id,
-            answer=c.answer_sha or c.answer,
-        )
-        for c in reader.candidates(row.id)
-        if not c.partial
-    ]
-    answered = row.status == "done" and row.candidate_id is not None
-    return Trial(
+    return Trial.of(
+        [(c.id, c.answer_sha or c.answer) for c in reader.candidates(row.id) if not c.partial],
+        _newest(verdicts, grading=False),
+        _newest(verdicts, grading=True),
+        row.candidate_id if row.status == "done" else None,
         task_id=row.task_id,
         seed=seed,
         run_id=row.id,
-        right=_truth(right.get(row.candidate_id or "")) if answered else False,
         outcome=row.outcome or "failed",
         usage=usage,
-        candidates=candidates,
     )
 
 
 def _newest(verdicts: Sequence[VerdictRow], *, grading: bool) -> dict[str, Outcome]:
     return {v.candidate_id: v.outcome for v in verdicts if v.grading == grading}
-
-
-def _truth(outcome: Outcome | None) -> bool | None:
-    return None if outcome in (None, "abstain") else outcome == "pass"
 
 
 def _covered(spans: Sequence[tuple[int | None, int | None]]) -> float:

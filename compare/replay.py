@@ -29,7 +29,7 @@ from ..traces.memory import MemoryJournal
 from .plan import Arm
 from .pool import Drawn, Pool
 from .remember import Judges
-from .trial import Judged, Trial, Trials
+from .trial import Trial, Trials
 
 _HOW = ("system", "max_tokens", "temperature", "top_p")
 """Settings that decide which request a sample answers; an arm that leaves them open has the pool's."""
@@ -157,26 +157,14 @@ def _trial(result: Result, journal: MemoryJournal, order: int, beyond: int) -> T
     said, right = dict[str, Outcome](), dict[str, Outcome]()
     for judged in journal.judged:
         (right if judged.grading else said)[judged.candidate_id] = judged.verdict.outcome
-    answered = result.error is None and result.candidate_id is not None
-    return Trial(
+    return Trial.of(
+        [(c.id, c.answer) for c in journal.candidates.values() if not c.partial],
+        said,
+        right,
+        result.candidate_id if result.error is None else None,
         task_id=result.task_id,
         seed=order,
-        right=_truth(right.get(result.candidate_id or "")) if answered else False,
         outcome=result.outcome or "failed",
         usage=replace(result.usage, seconds=0.0),
-        candidates=[
-            Judged(
-                said=said.get(c.id),
-                right=_truth(right.get(c.id)),
-                chosen=c.id == result.candidate_id,
-                answer=c.answer,
-            )
-            for c in journal.candidates.values()
-            if not c.partial
-        ],
         beyond=beyond,
     )
-
-
-def _truth(outcome: Outcome | None) -> bool | None:
-    return None if outcome in (None, "abstain") else outcome == "pass"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..core.runs import Usage
 from ..core.verdict import Outcome
@@ -42,6 +42,27 @@ class Trial:
     """All that were made, in the order of their making."""
     beyond: int = 0
     """Samples that were asked for and that the pool did not hold; 0 outside of replays."""
+
+    @staticmethod
+    def of(
+        candidates: Iterable[tuple[str, str | None]],
+        said: Mapping[str, Outcome],
+        grades: Mapping[str, Outcome],
+        chosen: str | None,
+        **rest: Any,
+    ) -> Trial:
+        """A trial from ids and answers of its whole candidates, what the verifier said of each and the grader, by id.
+
+        `chosen` is the id of the answer; None if the run gave none.
+        """
+        judged = [
+            Judged(said=said.get(i), right=_truth(grades.get(i)), chosen=i == chosen, answer=answer) for i, answer in candidates
+        ]
+        return Trial(right=False if chosen is None else _truth(grades.get(chosen)), candidates=judged, **rest)
+
+
+def _truth(outcome: Outcome | None) -> bool | None:
+    return None if outcome in (None, "abstain") else outcome == "pass"
 
 
 Trials: TypeAlias = Mapping[str, Sequence[Trial]]

@@ -69,7 +69,7 @@ class Intent:
 
 @dataclass(kw_only=True, slots=True)
 class Outcome:
-    """How a call ended. Durable before anybody sees the result."""
+    """How a call ended. Durable before a graph's node sees the result."""
 
     position: str
     state: CallState

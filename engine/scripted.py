@@ -24,14 +24,13 @@ from ..core.stop import Stop
 from . import vocabulary
 from .layer import NOTHING
 from .paced import Capacity, Timed, follow
+from .registry import SCRIPTED
 from .replies import Answer, Answers, Call, Replies, Reply, reply_function
 from .script import Script, derived_logprobs
 
 __all__ = ["CAPABILITIES", "Answer", "Answers", "Call", "Replies", "Reply", "ScriptedEngine"]
 
-CAPABILITIES = Capabilities(
-    logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, steps=True, abort=True, reasoning=True
-)
+CAPABILITIES = SCRIPTED
 """What a scripted engine can do unless told otherwise. Other output constraints are refused because a reply need not
 satisfy them; an engine given `json_schema` or `regex` checks each reply and fails the call where it does not."""
 

@@ -13,12 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from ..core.budget import Spend
 from ..core.errors import StoreError
 from ..core.ids import Json
-from ..core.policy import Selection
-from ..core.records import Record, RecordedCall
+from ..core.records import Record
 from ..core.runs import RunEnd, RunSpec, Usage
-from ..core.text import storable
-from ..core.verdict import Verdict
 from .load import Recorded
+from .recall import Recall
 from .rows import RunState
 from .tickets import Ticket
 from .weights import weight
@@ -31,7 +29,7 @@ Measure = Callable[[str], Awaitable[Usage]]
 Share = Callable[[str, str], Awaitable[list[Json]]]
 
 
-class RunJournal:
+class RunJournal(Recall):
     """The record of one run whose lease this process holds. Made by `Store.acquire`."""
 
     def __init__(
@@ -55,7 +53,7 @@ class RunJournal:
         self.spent = spent
         """What was spent before, by its recorded calls and verdicts."""
         self._state = state
-        self._recorded = recorded
+        super().__init__(recorded)
         self._writer = writer
         self._finish = finish
         self._measure = measure
@@ -70,38 +68,6 @@ class RunJournal:
     def run_id(self) -> str:
         """Id of the run."""
         return self._state.run_id
-
-    def call(self, position: str) -> RecordedCall | None:
-        """The call recorded at a position; its state is `intent` if no result is known."""
-        return self._recorded.call(storable(position))
-
-    def verdict(self, position: str) -> Verdict | None:
-        """The verdict recorded at a position."""
-        return self._recorded.verdicts.get(storable(position))
-
-    def decision(self, position: str) -> Selection | None:
-        """The choice recorded at a search's scope."""
-        return self._recorded.decisions.get(storable(position))
-
-    def told(self, scope: str) -> Sequence[str]:
-        """Ids told within a search, in their order, as of now."""
-        return tuple(self._recorded.tells.get(storable(scope), ()))
-
-    def step_done(self, position: str) -> bool:
-        """Whether the node at a position is recorded as finished."""
-        return storable(position) in self._recorded.steps_done
-
-    def unclaimed(self, step: str, used: Callable[[str], bool]) -> str | None:
-        """A finished call recorded within a step, or with an empty `step` within the run, that was not `used`; or None.
-
-        Refused and cancelled calls do not count: whether they were made depends on what landed first.
-        """
-        steps = self._recorded.call_steps
-        for positions in steps.values() if not step else [steps.get(storable(step), ())]:
-            for position in positions:
-                if not used(position) and self._recorded.state(position) in ("ok", "error"):
-                    return position
-        return None
 
     async def shared(self, kind: str) -> list[Json]:
         """Values of the finished effects of a kind in all runs of this run's batch, this run's included, in no order."""

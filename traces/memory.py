@@ -5,7 +5,6 @@ It answers and counts as the database does (`usage.py` has the same definitions 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 from ..core.budget import Spend
@@ -13,19 +12,19 @@ from ..core.candidate import Candidate
 from ..core.completion import TokenCounts
 from ..core.errors import StoreError
 from ..core.ids import Json
-from ..core.policy import Selection
-from ..core.records import Intent, Judged, Outcome, Record, RecordedCall
+from ..core.records import Intent, Judged, Outcome, Record
 from ..core.runs import RunEnd, RunSpec, Usage
 from ..core.text import storable
-from ..core.verdict import Verdict
 from .load import Recorded
+from .recall import Recall
 from .rows import micro_usd
 
 
-class MemoryJournal:
+class MemoryJournal(Recall):
     """A journal (`core.journal.RunRecord`) of a run that is done once and then forgotten."""
 
     def __init__(self, spec: RunSpec) -> None:
+        super().__init__(Recorded())
         self.spec = spec
         """What the run is to do."""
         self.resumed = False
@@ -38,7 +37,6 @@ class MemoryJournal:
         """By id, in the order in which they came to be."""
         self.judged: list[Judged] = []
         """Verdicts in the order in which they were given, those of graders included."""
-        self._recorded = Recorded()
         self._effects: dict[str, list[Json]] = {}
         self._usage = Usage()
         self._micro_usd = 0
@@ -47,35 +45,6 @@ class MemoryJournal:
     def run_id(self) -> str:
         """Id of the run."""
         return self.spec.id
-
-    def call(self, position: str) -> RecordedCall | None:
-        """The call recorded at a position; its state is `intent` if no result is known."""
-        return self._recorded.call(storable(position))
-
-    def verdict(self, position: str) -> Verdict | None:
-        """The verdict recorded at a position."""
-        return self._recorded.verdicts.get(storable(position))
-
-    def decision(self, position: str) -> Selection | None:
-        """The choice recorded at a search's scope."""
-        return self._recorded.decisions.get(storable(position))
-
-    def told(self, scope: str) -> Sequence[str]:
-        """Ids told within a search, in their order, as of now."""
-        return tuple(self._recorded.tells.get(storable(scope), ()))
-
-    def step_done(self, position: str) -> bool:
-        """Whether the node at a position is recorded as finished."""
-        return storable(position) in self._recorded.steps_done
-
-    def unclaimed(self, step: str, used: Callable[[str], bool]) -> str | None:
-        """A finished call recorded within a step, or with an empty `step` within the run, that was not `used`; or None."""
-        steps = self._recorded.call_steps
-        for positions in steps.values() if not step else [steps.get(storable(step), ())]:
-            for position in positions:
-                if not used(position) and self._recorded.state(position) in ("ok", "error"):
-                    return position
-        return None
 
     async def shared(self, kind: str) -> list[Json]:
         """Values of this run's finished effects of a kind: a run in memory knows no others."""
