@@ -146,7 +146,10 @@ class Ledger:
                 raise BudgetExhausted(
                     f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"
                 )
-            await (stop.race(self._next_settlement()) if stop else self._next_settlement())
+            # Registered before anything else can run: a settlement in between would be missed and waited for for ever.
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(settled)
+            await (stop.race(_wait_for(settled)) if stop else settled)
         self.reserved += want
 
     async def settle(self, held: Spend, actual: Spend) -> None:
@@ -160,11 +163,6 @@ class Ledger:
             if not future.done():
                 future.set_result(None)
 
-    async def _next_settlement(self) -> None:
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        await future
-
     def _exceeded(self, want: Spend) -> str | None:
         if self.seconds_left == 0:
             return "seconds"
@@ -174,3 +172,7 @@ class Ledger:
             if limit is not None and getattr(want, name) and getattr(total, name) > limit:
                 return name
         return None
+
+
+async def _wait_for(future: asyncio.Future[None]) -> None:
+    await future

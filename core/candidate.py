@@ -37,7 +37,7 @@ class Candidate:
     token_ids: tuple[int, ...] | None = None
     """Tokens of the whole answer, to continue it from; None if the engine does not say."""
     answer: str | None = None
-    """Key of the extracted answer, under which votes are counted; None if none could be extracted."""
+    """Key of the extracted answer, under which votes are counted; None if none was found, or none looked for."""
 
     @property
     def truncated(self) -> bool:

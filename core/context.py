@@ -105,8 +105,10 @@ class Context:
     @property
     def position(self) -> str:
         """Where the calling code is: the scope, then the graph nodes within it."""
-        nodes = self.run.locate()[self.depth :]
-        return "/".join((self.base, *nodes)) if nodes else self.base
+        return self._position(self.run.locate())
+
+    def _position(self, nodes: tuple[str, ...]) -> str:
+        return "/".join((self.base, *nodes[self.depth :])) if len(nodes) > self.depth else self.base
 
     def scope(self, name: str | None = None, *, stop: Stop | None = None, queued: bool = False) -> Context:
         """A context one level down. Without a name it is numbered, in the order of opening.
@@ -116,9 +118,10 @@ class Context:
         Raises:
             ConfigError: the name is taken at this position.
         """
-        here, claims = self.position, self.run.claims
+        nodes, claims = self.run.locate(), self.run.claims
+        here = self._position(nodes)
         base = claims.numbered(f"{here}/s") if name is None else claims.keyed(f"{here}/{name}")
-        return Context(self.run, base, len(self.run.locate()), stop or self.stop, self.purpose, queued or self.queued)
+        return Context(self.run, base, len(nodes), stop or self.stop, self.purpose, queued or self.queued)
 
     def engine(self, role: str) -> Engine:
         """The engine that serves a role.

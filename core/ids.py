@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -27,6 +28,7 @@ def new_run_id(now_ms: int | None = None) -> str:
     return f"{value:032x}"
 
 
+@lru_cache(maxsize=4096)  # A call's id is needed for its intent, its result and its candidate.
 def derived_id(run_id: str, position: str, kind: str) -> str:
     """The id of the `kind` of thing that stands at `position` of the run: the run's time, then 80 hashed bits."""
     digest = hashlib.blake2b(f"{run_id}\0{kind}\0{position}".encode(), digest_size=10).hexdigest()

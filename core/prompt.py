@@ -112,6 +112,13 @@ class Prompt:
             raise ConfigError("a prompt has two prefixes", hint="give prefix_ids or prefix_text, not both")
 
     @cached_property
+    def _hash(self) -> int:
+        return hash((self.messages, self.token_ids, self.prefix_ids, self.prefix_text))
+
+    def __hash__(self) -> int:
+        return self._hash  # All samples of a task share one prompt, which is looked up by its content for each.
+
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """Names of the engine capabilities that this prompt asks for."""
         images = any(m.has_image for m in self.messages or ())

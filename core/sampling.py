@@ -59,6 +59,13 @@ class Sampling:
             raise ConfigError(f"sampling: several output constraints: {', '.join(self.constraints)}", hint="at most one")
 
     @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, name) for name in _DEFAULTS))
+
+    def __hash__(self) -> int:
+        return self._hash  # All samples of a task share these settings, which are looked up by their content for each.
+
+    @cached_property
     def constraints(self) -> tuple[str, ...]:
         """Names of the output constraints that are set."""
         return tuple(n for n in _CONSTRAINTS if getattr(self, n) is not None)
@@ -90,6 +97,7 @@ class Sampling:
         """A copy with another seed. Made for each sample, so it checks nothing anew."""
         copy = object.__new__(Sampling)
         copy.__dict__.update(self.__dict__, seed=seed)
+        copy.__dict__.pop("_hash", None)
         return copy
 
     def to_json(self) -> dict[str, Json]:

@@ -25,6 +25,8 @@ def one_line(text: str, width: int = 80) -> str:
 
 def storable(text: str) -> str:
     """`text` as both databases take it: NUL and lone surrogates, which PostgreSQL refuses, shown as escapes."""
+    if text.isascii() and "\0" not in text:
+        return text
     if "\0" in text:
         text = text.replace("\0", "\\x00")
     try:

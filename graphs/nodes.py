@@ -54,7 +54,7 @@ def search_node(
         policy: what to try next and what to return.
         proposer: makes the candidates.
         verifier: judges them: a verifier, its name or description, `task` for the task's own, or None for nobody.
-        extract: name of the answer extractor; empty for the task's own, else `words`.
+        extract: name of the answer extractor; empty for the task's own, else `words` where the policy counts answers.
         width: most candidates in the making at once; None leaves it to the engine's limit.
         complete: for policies that go step by step: whether a text that ends at a step's boundary is a whole solution.
     """
@@ -62,7 +62,8 @@ def search_node(
     async def node(state: Any, runtime: Runtime[Context]) -> dict[str, Any]:
         ctx = runtime.context
         judge = task_verifier(ctx) if verifier == "task" else make_verifier(verifier) if verifier is not None else None
-        how = extractor(extract or ctx.task.extract or "words")
+        named = extract or ctx.task.extract
+        how = extractor(named) if named else None
         found = await run_search(ctx, policy, proposer, judge, extract=how, width=width, complete=complete)
         chosen, selection = found.candidate, found.selection
         return {

@@ -51,7 +51,7 @@ class Search:
         policy: Policy[Any],
         proposer: Proposer,
         verifier: Verifier | None,
-        extract: Extractor,
+        extract: Extractor | None,
         width: int | None,
         complete: Complete | None,
     ) -> None:
@@ -59,7 +59,8 @@ class Search:
         self.policy = policy
         self.verifier = verifier
         judge = verifier if getattr(policy, "uses_verdicts", True) else None
-        self.maker = Maker(ctx, proposer, judge, extract, complete)
+        counted = words if getattr(policy, "uses_answers", True) else None
+        self.maker = Maker(ctx, proposer, judge, extract or counted, complete)
         self.asked: set[str] = set()
         self.flights: dict[str, Flight] = {}
         self.width = width or sys.maxsize
@@ -283,7 +284,7 @@ async def run_search(
     proposer: Proposer,
     verifier: Verifier | None = None,
     *,
-    extract: Extractor = words,
+    extract: Extractor | None = None,
     width: int | None = None,
     complete: Complete | None = None,
 ) -> Found:
@@ -294,7 +295,8 @@ async def run_search(
         policy: decides what to try next and what to return.
         proposer: makes each candidate.
         verifier: judges each candidate, or only the chosen one for policies that set `uses_verdicts = False`.
-        extract: finds the answer in a candidate's text, for policies that vote.
+        extract: finds the answer in a candidate's text; None for its words, or for nothing if the policy sets
+            `uses_answers = False`.
         width: most candidates in the making at once; None leaves it to the engine's limit.
         complete: for policies that go step by step: whether a text that ends at a step's boundary is a whole solution; None
             leaves it to the model's own end.

@@ -35,7 +35,7 @@ class Maker:
     """Makes and judges the candidates of one search, and keeps them by expansion id."""
 
     def __init__(
-        self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor, complete: Complete | None
+        self, ctx: Context, proposer: Proposer, verifier: Verifier | None, extract: Extractor | None, complete: Complete | None
     ) -> None:
         self.complete = complete
         self.ctx = ctx
@@ -72,7 +72,7 @@ class Maker:
             partial=partial,
             call_id=completion.call_id,
             token_ids=tokens,
-            answer=None if partial else answer_key(self.extract, text, truncated=completion.finish_reason == "length"),
+            answer=None if partial else self._answer(text, completion),
         )
         self.ctx.run.journal.queue(candidate)
         self.candidates[expansion.id] = candidate
@@ -81,6 +81,11 @@ class Maker:
             flight.judging = True
             self.verdicts[expansion.id] = await scope.verify(self.verifier, candidate)
         return _scored(expansion.id, candidate, self.verdicts.get(expansion.id), completion)
+
+    def _answer(self, text: str, completion: Completion) -> str | None:
+        if self.extract is None:
+            return None
+        return answer_key(self.extract, text, truncated=completion.finish_reason == "length")
 
     async def _complete(self, scope: Context, text: str, completion: Completion) -> bool:
         """Whether a step was the last one: the model ended by itself, or the check finds a whole solution."""

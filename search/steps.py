@@ -34,6 +34,11 @@ class StepByStep:
     name: str = field(default="step_by_step", init=False)
 
     @property
+    def uses_answers(self) -> bool:
+        """Whether it votes; the driver then has each whole solution's answer extracted."""
+        return self.choose == "vote"
+
+    @property
     def most_steps(self) -> int:
         """Most steps of one solution."""
         raise NotImplementedError

@@ -4,10 +4,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.vllm_fixtures import vllm_engine
 
 __all__ = ["vllm_engine"]
+
+settings.register_profile("untimed", deadline=None)  # How long an example takes says something of the machine only.
+settings.load_profile("untimed")
 
 
 class _Root:

@@ -232,3 +232,12 @@ async def test_a_race_passes_on_failures_and_cancels() -> None:
     with pytest.raises(asyncio.CancelledError):
         await racing
     await asyncio.wait_for(ended.wait(), HANG)
+
+
+async def test_a_settlement_right_after_a_reservation_began_to_wait_is_not_missed():
+    ledger, one = Ledger(Budget(calls=1)), Spend(calls=1)
+    await ledger.reserve(one)
+    waiting = asyncio.create_task(ledger.reserve(one, Stop()))
+    await asyncio.sleep(0)
+    await ledger.settle(one, Spend())
+    await asyncio.wait_for(waiting, 5)

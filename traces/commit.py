@@ -28,7 +28,7 @@ _ORDER = (*INSERT_ORDER, *UPDATE_ORDER)
 class Group:
     """What becomes durable together: records of one run, or one piece of work on the database."""
 
-    __slots__ = ("after", "at_ns", "error", "records", "result", "settled", "state", "strict", "weight", "work")
+    __slots__ = ("after", "at_ns", "error", "records", "result", "settled", "state", "strict", "urgent", "weight", "work")
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class Group:
         """About how many bytes it holds."""
         self.strict = False
         """Whether its failure ends the writing of its run: it holds records that nobody waits to hear of."""
+        self.urgent = True
+        """Whether somebody waits for it."""
         self.work = work
         """Done within the transaction instead of storing records; raises before it changes anything, or not at all."""
         self.after = after

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema as s
 
-_ROWS_AT_ONCE = (128, 32, 8, 1)
+_MOST_ROWS = 256
 INSERT_ORDER = ("step", "call", "candidate", "candidate_parent", "verdict", "decision", "tell", "budget_entry")
 UPDATE_ORDER = ("step_restart", "step_end", "call_attempt", "call_outcome")
 _JOINED = (*INSERT_ORDER, "blob", "call_outcome")
@@ -38,19 +38,22 @@ class Statements:
         """Run a statement for each of many rows.
 
         For SQLite many go into one statement: `sqlite3` gives up and takes back Python's global lock once for each, which
-        a busy event loop makes dear.
+        a busy event loop makes dear. Sizes are powers of two, so that few statements are compiled; a row that is given
+        twice to fill one up does nothing the second time.
         """
         joined = None if self.postgres or len(rows) == 1 else self._joined.get(name)
         if joined is None:
             cursor.executemany(self.sql[name], rows)
             return
         at = 0
-        for size in _ROWS_AT_ONCE:
-            while len(rows) - at >= size:
-                if (name, size) not in self._sized:
-                    self._sized[name, size] = joined.replace(_ROWS, ", ".join([_marks(len(rows[0]))] * size))
-                cursor.execute(self._sized[name, size], [*chain.from_iterable(rows[at : at + size])])
-                at += size
+        while at < len(rows):
+            size = _statement_size(len(rows) - at)
+            if (name, size) not in self._sized:
+                self._sized[name, size] = joined.replace(_ROWS, ", ".join([_marks(len(rows[0]))] * size))
+            some = [*rows[at : at + size]]
+            some += some[-1:] * (size - len(some))
+            cursor.execute(self._sized[name, size], [*chain.from_iterable(some)])
+            at += size
 
     def fence(self, runs: int) -> str:
         """Selects the lease epochs of so many runs, and holds them until the transaction ends."""
@@ -118,6 +121,12 @@ def _statements() -> dict[str, ClauseElement]:
         "heartbeat": _set(run, "heartbeat_ns elapsed_ns", run_id, held),
         "release": _set(run, "elapsed_ns ended_ns", run_id, held, owner=null(), status=_word("interrupted")),
     }
+
+
+def _statement_size(left: int) -> int:
+    """Rows of the next statement: all that are left, if that fills most of it."""
+    above: int = min(1 << (left - 1).bit_length(), _MOST_ROWS)
+    return above if above <= 8 or left > above * 5 // 8 else above // 2
 
 
 def _marks(columns: int) -> str:

@@ -31,6 +31,7 @@ class Ticket(Group):
         after: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__(state, records, weight, work=work, after=after)
+        self.urgent = wait
         self.loop = loop
         self.future: asyncio.Future[Any] | None = loop.create_future() if wait else None
         """Done once the group is settled; None if nobody waits for that."""

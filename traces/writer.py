@@ -33,6 +33,8 @@ MAX_RECORDS = 2000
 MAX_BYTES = 64 << 20
 BATCH_GROUPS = 256
 BATCH_BYTES = 4 << 20
+LINGER_SECONDS = 0.005
+"""How long records that nobody waits for wait for others."""
 CLOSE_SECONDS = 5.0
 """How long closing waits for the queue to be written."""
 
@@ -153,9 +155,12 @@ class Writer:
                 return
 
     def _take(self, seconds: float) -> tuple[list[Group], bool]:
-        """What is queued, up to a batch, and whether it is the last."""
+        """What is queued, up to a batch, and whether it is the last.
+
+        While nobody waits for any of it, more is waited for: one commit serves all, and leaves the loops the interpreter.
+        """
         groups: list[Group] = []
-        size = 0
+        size, until = 0, 0.0
         try:
             group = self._queue.get(timeout=seconds)
             while group is not None:
@@ -163,7 +168,11 @@ class Writer:
                 size += group.weight
                 if len(groups) >= BATCH_GROUPS or size >= BATCH_BYTES:
                     return groups, False
-                group = self._queue.get_nowait()
+                if group.urgent:
+                    until = -1.0
+                elif not until:
+                    until = time.monotonic() + LINGER_SECONDS
+                group = self._queue.get_nowait() if until < 0 else self._queue.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             return groups, False
         return groups, True
