@@ -46,7 +46,7 @@ METHODS = {"best_of_n": "best_of_n", "self_consistency": "majority"}
 STOPPING: Mapping[str, str] = {"best_of_n": "stop_at_pass", "self_consistency": "stop_early"}
 """The setting that ends a decided search."""
 WIDTH = 2
-"""Samples of one task at once, where a search stops as soon as it is decided: what is in flight by then is lost."""
+"""Samples of one task at once, where the first pass ends the search: what is in flight by then is lost."""
 HUB, HUB_DEFAULT, EARLY, ALL = "its_hub", "its_hub, its default limit", "burnish", "burnish, all samples"
 LIMITS = {HUB: LIMIT, HUB_DEFAULT: 32}
 """Calls in flight that its_hub is held to."""
@@ -84,7 +84,11 @@ class Bench:
         # Self-consistency has no verifier, on either side; graders work afterwards.
         verified = method == "best_of_n"
         tasks = [replace(t, grader=None, verifier=t.verifier if verified else None) for t in self.tasks]
-        settings: dict[str, Json] = {"n": self.samples, STOPPING[method]: stopping, "width": WIDTH if stopping else None}
+        settings: dict[str, Json] = {
+            "n": self.samples,
+            STOPPING[method]: stopping,
+            "width": WIDTH if stopping and verified else None,
+        }
         store = f"sqlite:///{self.folder / f'{method}-{stopping}-{number}.db'}"
         answers: dict[str, str | None] = {}
         tokens = 0

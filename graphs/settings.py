@@ -34,11 +34,24 @@ class BestOfNSettings(SearchSettings):
     stop_at_pass: bool = Field(True, description="Return the first sample that passes and cancel the rest")
 
 
+class WorthwhileSettings(SearchSettings):
+    """Settings of `worthwhile`: what an audit found of the generator and the verifier, and what is at stake."""
+
+    types: tuple[tuple[float, float], ...] = Field(
+        min_length=1, description="Share of the tasks and single-sample accuracy on them, for each type of task"
+    )
+    tpr: float = Field(ge=0, le=1, description="Share of the right answers that the verifier accepts")
+    fpr: float = Field(ge=0, le=1, description="Share of the wrong answers that it accepts")
+    n: int = Field(64, ge=1, description="Most samples")
+    fp_cost: float = Field(1.0, ge=0, description="What returning a wrong answer costs, in right answers")
+    sample_cost: float = Field(0.0, ge=0, description="What a sample costs, in right answers")
+
+
 class MajoritySettings(SearchSettings):
     """Settings of `majority`."""
 
     n: int = Field(8, ge=1, description="Samples")
-    stop_early: bool = Field(False, description="Cancel the rest once no other answer can catch up")
+    stop_early: bool = Field(False, description="Draw in rounds, until no other answer can catch up")
 
 
 class DrawSettings(SamplingSettings):

@@ -48,14 +48,18 @@ class _Sampler:
 
     def ask(self, state: Pool) -> tuple[Pool, Moves]:
         """All samples, once."""
-        if state.asked == self.n:
-            return state, Moves()
-        wanted = tuple(Expansion(id=f"x{i}") for i in range(state.asked, self.n))
-        return replace(state, asked=self.n), Moves(expansions=wanted)
+        return self._draw(state, self.n - state.asked)
 
     def tell(self, state: Pool, result: Scored) -> Pool:
         """One more result."""
         return state.told(result)
+
+    def _draw(self, state: Pool, more: int) -> tuple[Pool, Moves]:
+        """Ask for some more samples."""
+        if more <= 0:
+            return state, Moves()
+        upto = state.asked + more
+        return replace(state, asked=upto), Moves(expansions=tuple(Expansion(id=f"x{i}") for i in range(state.asked, upto)))
 
 
 def _positive(n: int) -> None:
@@ -69,6 +73,7 @@ class Single(_Sampler):
 
     name: str = field(default="single", init=False)
     uses_verdicts: bool = field(default=False, init=False)
+    uses_answers: bool = field(default=False, init=False)
     n: int = field(default=1, init=False)
 
     def finish(self, state: Pool, must: bool) -> Selection | None:
@@ -86,6 +91,7 @@ class BestOfN(_Sampler):
     stop_at_pass: bool = True
     """Whether to return the first sample that passes and cancel the rest; if not, all are judged and the best score wins."""
     name: str = field(default="best_of_n", init=False)
+    uses_answers: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         _positive(self.n)
@@ -115,20 +121,30 @@ class Majority(_Sampler):
 
     n: int = 8
     stop_early: bool = False
-    """Whether to cancel the rest once no other answer can catch up."""
+    """Whether to draw in rounds, each of as many samples as could settle the vote, until no other answer can catch up. The
+    answer is that of all `n`, for fewer samples and in more time if there is nothing else to do meanwhile."""
     name: str = field(default="majority", init=False)
     uses_verdicts: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         _positive(self.n)
 
+    def ask(self, state: Pool) -> tuple[Pool, Moves]:
+        """All samples at once, or the next round of them."""
+        if not self.stop_early:
+            return super().ask(state)
+        if len(state.results) < state.asked:
+            return state, Moves()
+        outstanding = self.n - state.asked
+        return self._draw(state, min(outstanding, (outstanding - _lead(_votes(state))) // 2 + 1))
+
     def finish(self, state: Pool, must: bool) -> Selection | None:
         """The plurality, once all votes are in or the rest cannot change it."""
         outstanding = 0 if must else self.n - len(state.results)
         if outstanding and not self.stop_early:
             return None
-        votes = Counter(r.answer for r in state.alive if r.answer is not None)
-        if outstanding and not _decided(votes, outstanding):
+        votes = _votes(state)
+        if outstanding and _lead(votes) <= outstanding:
             return None
         if not state.alive:
             return Selection(id=None, reason="no_candidate")
@@ -163,6 +179,12 @@ class Draw(_Sampler):
         return Selection(id=first, reason=reason, details={"candidates": drawn, "failed": failed})
 
 
-def _decided(votes: Counter[str], outstanding: int) -> bool:
+def _votes(state: Pool) -> Counter[str]:
+    """How often each answer was given, in the order of their first samples."""
+    return Counter(r.answer for r in state.alive if r.answer is not None)
+
+
+def _lead(votes: Counter[str]) -> int:
+    """By how many votes the first answer is ahead of the second."""
     first, second = ([c for _, c in votes.most_common(2)] + [0, 0])[:2]
-    return first - second > outstanding
+    return first - second

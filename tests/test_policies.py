@@ -115,9 +115,32 @@ def test_majority_does_not_depend_on_the_order_of_landing(answers, rng):
     rng.shuffle(order)
     first = play(Majority(len(results)), results)
     assert play(Majority(len(results)), results, order) == first
-    early = play(Majority(len(results), stop_early=True), results, order)
-    if first.id is not None:
-        assert results[int(early.id[1:])].answer == results[int(first.id[1:])].answer or first.reason == "no_votes"
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None, "lost"]), min_size=1, max_size=9), st.randoms())
+def test_in_rounds_majority_gives_the_same_answer_and_draws_none_in_vain(answers, rng):
+    results = [scored(i, error="generation") if a == "lost" else scored(i, answer=a) for i, a in enumerate(answers)]
+    policy = Majority(len(results), stop_early=True)
+    state, early, drawn = policy.start(TASK, 0), None, 0
+    while early is None:
+        state, moves = policy.ask(state)
+        asked = [int(m.id[1:]) for m in moves.expansions]
+        assert asked == [*range(drawn, drawn + len(asked))]
+        assert asked
+        drawn += len(asked)
+        rng.shuffle(asked)
+        for i in asked:
+            assert early is None  # The round's last sample may settle it, none before.
+            state = policy.tell(state, results[i])
+            early = policy.finish(state, False)
+    whole = play(Majority(len(results)), results)
+    if whole.id is None or whole.reason == "no_votes":
+        assert (early.id is None, early.reason) == (whole.id is None, whole.reason)
+    else:
+        assert results[int(early.id[1:])].answer == results[int(whole.id[1:])].answer
+    votes = Counter(a for a in answers[: drawn - 1] if a not in (None, "lost"))
+    first, second = ([c for _, c in votes.most_common(2)] + [0, 0])[:2]
+    assert first - second <= len(answers) - drawn + 1  # One sample less would not have settled it.
 
 
 def test_majority_ties_go_to_the_answer_generated_first():
