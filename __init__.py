@@ -38,6 +38,7 @@ from .core.verdict import Verdict, Verifier
 
 if TYPE_CHECKING:
     from .agents.critic import Critic
+    from .agents.refiner import Refiner
     from .agents.solver import Solver
     from .engine.scripted import ScriptedEngine
     from .engine.server import ServerEngine
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .loop import run
     from .search.beam import Beam
     from .search.driver import run_search
+    from .search.iad import IAD
     from .search.policies import BestOfN, Majority, Single
     from .search.rebase import Rebase
     from .search.tree_of_thought import TreeOfThought
@@ -58,8 +60,10 @@ _LATER = {
     "Beam": "search.beam",
     "BestOfN": "search.policies",
     "Critic": "agents.critic",
+    "IAD": "search.iad",
     "Majority": "search.policies",
     "Rebase": "search.rebase",
+    "Refiner": "agents.refiner",
     "ScriptedEngine": "engine.scripted",
     "ServerEngine": "engine.server",
     "Session": "session",
@@ -74,6 +78,7 @@ _LATER = {
 }
 
 __all__ = [
+    "IAD",
     "Beam",
     "BestOfN",
     "Budget",
@@ -102,6 +107,7 @@ __all__ = [
     "Proposal",
     "Proposer",
     "Rebase",
+    "Refiner",
     "ReplayMismatch",
     "Result",
     "RetrievalFailed",
