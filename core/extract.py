@@ -18,9 +18,10 @@ from .ids import canonical_json, text_hash
 Extractor: TypeAlias = Callable[[str], str | None]
 
 _LONGEST_KEY = 200
+_LONGEST_BOX = 4000
+_MOST_BOXES = 20
 
 NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d{1,3})?")
-_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _SELECT = re.compile(
     # A query begins with SELECT, or with WITH and the head of a common table expression; prose with "with" does not.
     r"""\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?[\w"`\[\]]+\s*(?:\([^()]*\)\s*)?AS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\()"""
@@ -53,8 +54,21 @@ def last_number(text: str) -> str | None:
 
 def boxed(text: str) -> str | None:
     r"""The content of the last \boxed{...}."""
-    found = _BOXED.findall(text)
-    return (number_key(found[-1]) or words(found[-1])) if found else None
+    inside = last_boxed(text)
+    return (number_key(inside) or words(inside)) if inside else None
+
+
+def last_boxed(text: str) -> str | None:
+    r"""What stands in the last \boxed{...}, as written, with braces inside it paired."""
+    parts = text.rsplit("\\boxed", _MOST_BOXES)
+    while len(parts) > 1:
+        inside = parts.pop().lstrip()[:_LONGEST_BOX]
+        depth = 0
+        for at, char in enumerate(inside if inside[:1] == "{" else ""):
+            depth += (char == "{") - (char == "}")
+            if depth == 0:
+                return inside[1:at].strip() or None
+    return None
 
 
 def words(text: str) -> str | None:

@@ -23,8 +23,15 @@ FULL = [
     f"{FUNCTIONS}:says_yes",
     f"{FUNCTIONS}:Judge",
     f"{FUNCTIONS}:a_judge",
+    "sql_execution",
+    "sql_execution:my.db",
+    "sql_execution:postgresql://localhost/shop",
     "sqlite_query",
     "sqlite_query:my.db",
+    "math_equal",
+    "math_equal:last_number",
+    "llm_judge",
+    "reward_model",
     '{"name": "regex", "pattern": "a", "flags": "i"}',
     {"name": "constraints", "checks": [{"contains": "fox"}]},
     {"name": "json_schema", "schema": {"type": "object"}, "judges_truncated": True},
@@ -32,6 +39,10 @@ FULL = [
     {"name": "python_function", "function": f"{FUNCTIONS}:says_yes", "timeout": None},
     {"name": "all_of", "verifiers": ["exact", {"name": "regex", "pattern": "a"}], "score": "mean"},
     {"name": "first_of", "verifiers": ["numeric", {"name": "all_of", "verifiers": ["exact"]}]},
+    {"name": "first_of", "verifiers": ["exact", "llm_judge"], "unsure": [0.2, 0.8]},
+    {"name": "vote", "verifiers": ["exact", "numeric", {"name": "noisy", "verifier": "exact", "flip": 0.1}], "quorum": 2},
+    {"name": "mean_of", "verifiers": ["exact", "numeric"], "threshold": 0.7, "quorum": 1},
+    {"name": "min_of", "verifiers": ["exact", "numeric"]},
 ]
 
 

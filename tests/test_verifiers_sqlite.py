@@ -10,7 +10,7 @@ from burnish.core.errors import ConfigError
 from burnish.core.task import Task
 from burnish.core.verify import judge
 from burnish.verifiers import SqliteQuery
-from burnish.verifiers.sqlite_worker import is_ordered
+from burnish.verifiers.sql_execution_worker import is_ordered
 
 SCHEMA = """
 PRAGMA foreign_keys = OFF;

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .combine import AllOf, FirstOf
     from .constraints import Constraints
+    from .ensemble import MeanOf, MinOf, Vote
     from .exact import Exact
     from .json_schema import JsonSchema
+    from .math_equal import MathEqual
     from .numeric import Numeric
+    from .pydantic_model import PydanticModel
     from .python_function import PythonFunction
     from .python_tests import PythonTests
     from .regex import Regex
     from .registry import VERIFIERS, check_task, make_verifier
+    from .sql_execution import SqlExecution
     from .sqlite_query import SqliteQuery
+    from .wrappers import Noisy, Sparse
 
 _HOMES = {
     "VERIFIERS": "registry",
@@ -24,11 +29,19 @@ _HOMES = {
     "Exact": "exact",
     "FirstOf": "combine",
     "JsonSchema": "json_schema",
+    "MathEqual": "math_equal",
+    "MeanOf": "ensemble",
+    "MinOf": "ensemble",
+    "Noisy": "wrappers",
     "Numeric": "numeric",
+    "PydanticModel": "pydantic_model",
     "PythonFunction": "python_function",
     "PythonTests": "python_tests",
     "Regex": "regex",
+    "Sparse": "wrappers",
+    "SqlExecution": "sql_execution",
     "SqliteQuery": "sqlite_query",
+    "Vote": "ensemble",
     "check_task": "registry",
     "make_verifier": "registry",
 }
@@ -40,11 +53,19 @@ __all__ = [
     "Exact",
     "FirstOf",
     "JsonSchema",
+    "MathEqual",
+    "MeanOf",
+    "MinOf",
+    "Noisy",
     "Numeric",
+    "PydanticModel",
     "PythonFunction",
     "PythonTests",
     "Regex",
+    "Sparse",
+    "SqlExecution",
     "SqliteQuery",
+    "Vote",
     "check_task",
     "make_verifier",
 ]

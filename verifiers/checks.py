@@ -36,10 +36,14 @@ def sentences(text: str) -> int:
 
 def list_items(text: str, separator: str, whole: bool) -> list[str]:
     """Items of a list, in lower case, without closing dots; of the first line, or of the whole text without bullets."""
-    if not whole and "\n" not in separator:
-        return [item.strip().strip(".").lower() for item in text.split("\n")[0].split(separator)]
-    items = (_BULLET.sub("", item, count=1).strip().strip(".").lower() for item in text.split(separator))
-    return [item for item in items if item]
+    bullets = whole or "\n" in separator
+    items = (plain_item(item, bullets=bullets) for item in (text if bullets else text.split("\n")[0]).split(separator))
+    return [item for item in items if item or not bullets]
+
+
+def plain_item(text: str, *, bullets: bool) -> str:
+    """An item of a list as it is compared; with `bullets` the mark before it is left out."""
+    return (_BULLET.sub("", text, count=1) if bullets else text).strip().strip(".").lower()
 
 
 _MEASURES: dict[str, Callable[[str], int]] = {

@@ -11,7 +11,7 @@ from ..core.candidate import Candidate
 from ..core.errors import ConfigError
 from ..core.task import Task
 from ..core.verdict import Verdict
-from . import checks as checking
+from . import prefixes
 from .constraint_rules import Worded, rules_of
 from .worker import shared_pool
 
@@ -46,13 +46,14 @@ class Constraints:
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
         rules = [worded.rule for worded in self._rules]
         if any(worded.has_pattern for worded in self._rules):
-            target, args = f"{checking.__name__}:evaluate", (rules, candidate.text)
-            satisfied = await shared_pool().call(target, args, seconds=self.timeout, memory_mb=512)
+            target, args = f"{prefixes.__name__}:checked", (rules, candidate.text)
+            found = await shared_pool().call(target, args, seconds=self.timeout, memory_mb=512)
         else:
-            satisfied = checking.evaluate(rules, candidate.text)
-        results = cast("list[bool]", satisfied)
+            found = prefixes.checked(rules, candidate.text)
+        results, right = cast("tuple[list[bool], int | None]", found)
         violated = [worded.feedback for worded, fine in zip(self._rules, results, strict=True) if not fine]
         if not violated:
             return Verdict.passed()
         score = (len(rules) - len(violated)) / len(rules)
-        return Verdict.failed("; ".join(violated), score=score, reason="constraints", evidence={"violated": violated})
+        feedback, evidence = "; ".join(violated), {"violated": violated}
+        return Verdict.failed(feedback, score=score, reason="constraints", evidence=evidence, valid_prefix=right)

@@ -1,11 +1,11 @@
-"""The worker's side of the `json_schema` verifier: parse, validate, and find how far the text is right."""
+"""The worker's side of `json_schema` and `pydantic_model`: parse, validate, and find how far the text is right."""
 
 from __future__ import annotations
 
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -23,7 +23,7 @@ def validate(schema: str, text: str, whole: bool) -> dict[str, Any]:
     """
     validator = _validator(schema)
     try:
-        start, value = _read(text, whole)
+        start, value, _ = read(text, whole)
         found = sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
     except ValueError as e:
         said, parsed, start = [str(e)], False, text.find("{")
@@ -32,7 +32,7 @@ def validate(schema: str, text: str, whole: bool) -> dict[str, Any]:
     else:
         said, parsed = [f"at /{'/'.join(map(str, e.absolute_path))}: {_short(e.message)}" for e in found], True
     more = [f"and {len(said) - _MOST_ERRORS} more errors"] if len(said) > _MOST_ERRORS else []
-    prefix = _good_prefix(validator, text, start) if said and start >= 0 and text[start] == "{" else None
+    prefix = good_prefix(text, start, lambda members: not _broken(validator, members)) if said else None
     return {"parsed": parsed, "errors": said[:_MOST_ERRORS] + more, "valid_prefix": prefix}
 
 
@@ -43,8 +43,8 @@ def _validator(schema: str) -> Any:
     return validator(json.loads(schema))
 
 
-def _read(text: str, whole: bool) -> tuple[int, Any]:
-    """Where the JSON value begins, and the value: the whole text, or the first object or array in it.
+def read(text: str, whole: bool) -> tuple[int, Any, int]:
+    """Where the JSON value begins, the value, and where it ends: the whole text, or the first object or array in it.
 
     Raises:
         ValueError: there is none; the message says why.
@@ -54,11 +54,11 @@ def _read(text: str, whole: bool) -> tuple[int, Any]:
         value, end = _decode(text, start)
         if text[end:].strip():
             raise ValueError(f"there is text after the JSON value, at character {end}")
-        return start, value
+        return start, value, end
     problem = "there is no JSON object or array in the text"
     for match in list(re.finditer(r"[\[{]", text))[:_MOST_STARTS]:
         try:
-            return match.start(), _decode(text, match.start())[0]
+            return match.start(), *_decode(text, match.start())
         except ValueError as e:
             problem = problem if "not valid" in problem else str(e)
     raise ValueError(problem)
@@ -75,18 +75,27 @@ def _refuse(name: str) -> object:
     raise ValueError(f"the JSON is not valid: {name} is no JSON number")
 
 
-def _good_prefix(validator: Any, text: str, start: int) -> int:
-    """The end of the longest run of members, from the object's beginning, that the schema can still accept."""
+def good_prefix(text: str, start: int, accepts: Callable[[Mapping[str, Any]], bool]) -> int | None:
+    """The end of the longest run of members, from the beginning of the object at `start`, that may yet become right.
+
+    None if no object begins there. `accepts` says whether more members could make these right.
+    """
+    if start < 0 or text[start] != "{":
+        return None
     good, members = start + 1, dict[str, Any]()
     try:
         for key, value, end in _members(text, start):
             members[key] = value
-            if any(e.absolute_path or e.validator in _STAYS for e in validator.iter_errors(members)):
+            if not accepts(members):
                 break
             good = end
     except (ValueError, RecursionError):
         pass
     return good
+
+
+def _broken(validator: Any, members: Mapping[str, Any]) -> bool:
+    return any(e.absolute_path or e.validator in _STAYS for e in validator.iter_errors(members))
 
 
 def _members(text: str, start: int) -> Iterator[tuple[str, Any, int]]:

@@ -53,7 +53,7 @@ class PythonFunction:
             raise ConfigError(f"{self.function} is not a function", hint="give a function of (task, text)")
         _check_arguments(self._callable, self.name)
         if not self.version:
-            object.__setattr__(self, "version", _source_version(self._callable))
+            object.__setattr__(self, "version", source_version(self._callable))
         _ = self.timeout is None or self._ref
 
     @property
@@ -106,7 +106,8 @@ def _check_arguments(function: Callable[..., Any], name: str) -> None:
         return
 
 
-def _source_version(function: Callable[..., Any]) -> str:
+def source_version(function: Callable[..., Any]) -> str:
+    """A version that changes with the source of a function or class."""
     try:
         return text_hash(inspect.getsource(function))[:8]
     except (OSError, TypeError):

@@ -14,15 +14,20 @@ from ..core.ids import canonical_json
 from ..core.target import load_target
 from ..core.text import one_line
 from ..core.verdict import Verifier
-from .combine import AllOf, FirstOf, check_task
+from .combine import AllOf, Combined, FirstOf, check_task
 from .constraints import Constraints
+from .ensemble import MeanOf, MinOf, Vote
 from .exact import Exact
 from .json_schema import JsonSchema
+from .math_equal import MathEqual
 from .numeric import Numeric
+from .pydantic_model import PydanticModel
 from .python_function import PythonFunction
 from .python_tests import PythonTests
 from .regex import Regex
+from .sql_execution import SqlExecution
 from .sqlite_query import SqliteQuery
+from .wrappers import Noisy, Sparse
 
 __all__ = ["VERIFIERS", "check_task", "make_verifier"]
 
@@ -30,14 +35,24 @@ VERIFIERS: Mapping[str, str] = {
     "all_of": "passes if all of several verifiers pass",
     "constraints": "declarative checks on the text: words, lengths, lists, patterns",
     "exact": "the extracted answer equals the reference",
-    "first_of": "the first of several verifiers that does not abstain decides",
+    "first_of": "a cascade: the first of several verifiers that decides",
     "json_schema": "the answer's JSON satisfies a JSON Schema",
+    "llm_judge": "the model scores the answer by a rubric",
+    "math_equal": "the answer equals the reference as mathematics, however it is written",
+    "mean_of": "the mean score of several verifiers reaches a threshold",
+    "min_of": "the lowest score of several verifiers reaches a threshold",
+    "noisy": "another verifier, made to err now and then",
     "numeric": "the answer's number equals the expected one within a tolerance",
+    "pydantic_model": "a pydantic model validates the answer's JSON, `pydantic:module:Model`",
     "python_function": "a function of your own, `python:module:function` or `file.py:function`",
     "python_tests": "the answer's Python passes tests, run in a sandbox",
     "regex": "a regular expression matches the answer",
-    "sqlite_query": "the answer's SQL runs, and gives what the reference query gives",
+    "reward_model": "a reward model rates the answer",
+    "sparse": "another verifier, made to say less",
+    "sql_execution": "the answer's SQL runs on SQLite or PostgreSQL, and gives what the reference query gives",
+    "sqlite_query": "sql_execution for SQLite alone",
     "verification_agent": "the model scores a plan from -100 to 100 against the task's constraints",
+    "vote": "enough of several verifiers pass, a majority by default",
 }
 """What each built-in verifier does, in a line."""
 
@@ -47,24 +62,41 @@ _CLASSES: dict[str, type[Any]] = {
     "exact": Exact,
     "first_of": FirstOf,
     "json_schema": JsonSchema,
+    "math_equal": MathEqual,
+    "mean_of": MeanOf,
+    "min_of": MinOf,
+    "noisy": Noisy,
     "numeric": Numeric,
+    "pydantic_model": PydanticModel,
     "python_function": PythonFunction,
     "python_tests": PythonTests,
     "regex": Regex,
+    "sparse": Sparse,
+    "sql_execution": SqlExecution,
     "sqlite_query": SqliteQuery,
+    "vote": Vote,
 }
-_TARGETS = {"verification_agent": f"{__name__.partition('.')[0]}.agents.verification:VerificationAgent"}
+_AGENTS = f"{__name__.partition('.')[0]}.agents"
+_TARGETS = {
+    "llm_judge": f"{_AGENTS}.judge:LlmJudge",
+    "reward_model": f"{_AGENTS}.reward:RewardModel",
+    "verification_agent": f"{_AGENTS}.verification:VerificationAgent",
+}
 """Verifiers that live on a floor above, found by name."""
 _MAIN = {
     "exact": "extract",
     "json_schema": "schema",
+    "llm_judge": "rubric",
+    "math_equal": "extract",
     "numeric": "expected",
+    "pydantic_model": "model",
     "python_function": "function",
     "regex": "pattern",
+    "sql_execution": "database",
     "sqlite_query": "database",
 }
 """The argument that follows the name and a colon."""
-_ALIASES = {"python": "python_function"}
+_ALIASES = {"pydantic": "pydantic_model", "python": "python_function"}
 
 
 def make_verifier(spec: object) -> Verifier:
@@ -121,11 +153,13 @@ def _from_object(spec: Mapping[str, Any]) -> Verifier:
     arguments = {key: value for key, value in spec.items() if key != "name"}
     if name == "python_function":
         return _python_function(arguments)
-    if name in ("all_of", "first_of"):
+    if issubclass(verifier_class(name), Combined):
         parts = arguments.get("verifiers", ())
         if not isinstance(parts, list | tuple):
             raise ConfigError(f"{name}: verifiers is no list", hint='"verifiers": ["numeric", "exact"]')
         arguments["verifiers"] = tuple(make_verifier(part) for part in cast("list[object]", parts))
+    if name in ("noisy", "sparse") and "verifier" in arguments:
+        arguments["verifier"] = make_verifier(arguments["verifier"])
     return _build(name, arguments)
 
 
@@ -139,16 +173,16 @@ def _known(name: str) -> str:
 
 def _build(name: str, arguments: Mapping[str, Any]) -> Verifier:
     """The verifier, its arguments checked for name, presence and type."""
-    fields = {f.name: f for f in dataclasses.fields(_class(name))}
+    fields = {f.name: f for f in dataclasses.fields(verifier_class(name))}
     if unknown := sorted(arguments.keys() - fields.keys()):
         raise ConfigError(f"{name} has no argument {', '.join(unknown)}", hint=f"one of: {', '.join(fields)}")
     required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
     if missing := [n for n in required if n not in arguments]:
         raise ConfigError(f"{name} needs the argument {', '.join(missing)}", hint=f'{{"name": "{name}", "{missing[0]}": ...}}')
-    return _class(name)(**_typed(name, arguments))
+    return verifier_class(name)(**_typed(name, arguments))
 
 
-def _class(name: str) -> type[Any]:
+def verifier_class(name: str) -> type[Any]:
     return _CLASSES[name] if name in _CLASSES else cast("type[Any]", load_target(_TARGETS[name], what="verifier"))
 
 
@@ -157,10 +191,10 @@ def _typed(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    hints = get_type_hints(_class(name))
+    hints = get_type_hints(verifier_class(name))
     typed: dict[str, Any] = {}
     for key, value in arguments.items():
-        if key == "verifiers":
+        if key in ("verifier", "verifiers"):
             typed[key] = value
             continue
         try:
