@@ -12,6 +12,7 @@ import typer
 from ..core.errors import BurnishError, ConfigError
 from ..core.task import Task
 from ..core.text import one_line
+from .advice import advise
 from .engines import chosen_engine
 from .errors import FAILURE, INTERRUPTED, OK
 from .options import AsJson, Concurrency, Engine, EngineArg, Model, Store
@@ -199,6 +200,8 @@ async def _carried_out(store: OpenStore, plan: Plan, order: Order, signals: Sign
 
     say(f"comparison {plan.name}: {len(plan.arms)} arms, {len(plan.tasks)} tasks, {len(plan.seeds)} seeds")
     say(power_sentence(len(plan.tasks), runs=len(plan.seeds)))
+    for arm in plan.arms:
+        advise(store.reader(), arm.graph, arm.settings, arm.prepared(plan.tasks))
     made = chosen_engine(order.engine, order.model, order.engine_args, order.project)
     session = Session(made.engine, store=store, concurrency=order.concurrency, recipes={"default": made.recipe}, grade_all=True)
     async with opened(session, signals, made.name) as running:

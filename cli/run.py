@@ -12,6 +12,7 @@ from ..core.ids import Json
 from ..core.result import Result
 from ..core.task import Task
 from . import completion
+from .advice import advise_run
 from .engines import Made, chosen_engine
 from .options import AsJson, Concurrency, Engine, EngineArg, Model, Store
 from .output import quiet_stdout, say
@@ -115,6 +116,7 @@ def run(
             concurrency=concurrency or project.concurrency or 16,
             name=name,
         )
+        advise_run(order.store, graph, settings, listed)
         ended = drive(lambda signals: (_batch if many else _single)(order, signals))
     return ended.show(as_json=as_json) if isinstance(ended, Batch) else show_one(ended, as_json=as_json)
 

@@ -12,8 +12,10 @@ from ..core.context import Context
 from ..core.policy import Policy
 from ..core.sampling import Sampling
 from ..search.policies import BestOfN, Draw, Majority, Single
+from ..search.worthwhile import Worthwhile
+from ..stats import Resampling
 from .nodes import Node, State, search_node
-from .settings import BestOfNSettings, DrawSettings, MajoritySettings, SamplingSettings, SearchSettings
+from .settings import BestOfNSettings, DrawSettings, MajoritySettings, SamplingSettings, SearchSettings, WorthwhileSettings
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -35,6 +37,13 @@ def single(settings: SearchSettings) -> Graph:
 def best_of_n(settings: BestOfNSettings) -> Graph:
     """`n` samples; the one that the verifier puts first."""
     return _search("best_of_n", BestOfN(settings.n, settings.stop_at_pass), settings)
+
+
+def worthwhile(settings: WorthwhileSettings) -> Graph:
+    """Samples one after another until one passes or none is worth its risk any more; then no answer."""
+    model = Resampling(types=settings.types, tpr=settings.tpr, fpr=settings.fpr)
+    policy = Worthwhile(model, n=settings.n, fp_cost=settings.fp_cost, sample_cost=settings.sample_cost)
+    return _search("worthwhile", policy, settings)
 
 
 def majority(settings: MajoritySettings) -> Graph:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..core.errors import ConfigError
 from ..core.ids import Json
 from ..core.target import absolute, is_target, load_target
+from .iad_settings import IadSettings, SelfRefineSettings, SequentialRevisionSettings
 from .plangen_settings import PlangenSettings
 from .settings import (
     BeamSettings,
@@ -24,6 +25,7 @@ from .settings import (
     SamplingSettings,
     SearchSettings,
     TreeOfThoughtSettings,
+    WorthwhileSettings,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ BUILTIN: dict[str, Builtin] = {
         ),
         Builtin(name="draw", summary="n samples to be kept, none judged", settings=DrawSettings, builder="builtin:draw"),
         Builtin(
+            name="iad",
+            summary="rounds of candidates made with what was said of the best one and a rejected one",
+            settings=IadSettings,
+            builder="iad:iad",
+        ),
+        Builtin(
             name="majority",
             summary="n samples; the answer that most of them give",
             settings=MajoritySettings,
@@ -75,12 +83,30 @@ BUILTIN: dict[str, Builtin] = {
             settings=RebaseSettings,
             builder="steps:rebase",
         ),
+        Builtin(
+            name="self_refine",
+            summary="the newest answer criticised by the model and rewritten, again and again",
+            settings=SelfRefineSettings,
+            builder="iad:self_refine",
+        ),
+        Builtin(
+            name="sequential_revision",
+            summary="each answer made behind the one before, without feedback; the best of all",
+            settings=SequentialRevisionSettings,
+            builder="iad:sequential_revision",
+        ),
         Builtin(name="single", summary="one sample", settings=SearchSettings, builder="builtin:single"),
         Builtin(
             name="tree_of_thought",
             summary="steps; one tree, grown greedily, by level, in depth or best first",
             settings=TreeOfThoughtSettings,
             builder="steps:tree_of_thought",
+        ),
+        Builtin(
+            name="worthwhile",
+            summary="samples until one passes, or one more is not worth its risk: then no answer",
+            settings=WorthwhileSettings,
+            builder="builtin:worthwhile",
         ),
     )
 }

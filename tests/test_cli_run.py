@@ -155,7 +155,8 @@ def test_control_characters_of_a_model_reach_no_terminal(burnish):
 
 def test_graphs_are_listed_and_drawn(burnish):
     names = [g["name"] for g in burnish("graphs", "--json").data]
-    assert names == ["beam", "best_of_n", "draw", "majority", "plangen", "rebase", "single", "tree_of_thought"]
+    assert {"single", "best_of_n", "plangen", "iad", "worthwhile"} <= set(names)
+    assert names == sorted(names)
     assert "best_of_n" in burnish("graphs").out
     shown = burnish("graphs", "show", "best_of_n", "--json").data
     assert {"name": "n", "default": 8, "description": "Samples"} in shown["settings"]
