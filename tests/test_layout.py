@@ -29,7 +29,7 @@ FLOORS = {
 }
 ROOMS = [name for name in FLOORS if (ROOT / name).is_dir()]
 HEAVY = {"alembic", "langgraph", "litellm", "matplotlib", "numpy", "openai", "scipy", "sqlalchemy", "torch"}
-HEAVY |= {"transformers", "vllm"}
+HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "sympy"}
 
 
 def modules() -> list[Path]:
@@ -92,10 +92,10 @@ def test_help_is_light():
     assert json.loads(out.splitlines()[-1]) == []
 
 
-def test_the_public_face_is_sorted_and_true():
+def test_the_public_face_is_true():
     import burnish
 
-    assert burnish.__all__ == sorted(burnish.__all__)
+    assert len(set(burnish.__all__)) == len(burnish.__all__)
     for name in burnish.__all__:
         assert getattr(burnish, name) is not None
     assert set(burnish.__all__) <= set(dir(burnish))

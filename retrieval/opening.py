@@ -1,0 +1,56 @@
+"""A retriever by name: a corpus of this machine, or the address of a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.errors import ConfigError
+from .corpus import KINDS, Corpus, Kind
+from .retriever import Retriever
+
+if TYPE_CHECKING:
+    from .embedder import Embedder
+
+
+def open_retriever(name: str, kind: Kind | None = None, *, embedder: Embedder | None = None) -> Retriever:
+    """Open the retriever for a corpus, or for a server if the name is an http or https address.
+
+    None for the kind takes all indexes that the corpus has: both are fused. Opening reads no passages; a dense index may load
+    libraries for seconds, so within an event loop call it through `asyncio.to_thread`.
+
+    Raises:
+        ConfigError: there is no such corpus, kind or index, or a library is missing.
+        StoreError: the corpus is damaged, or was made otherwise.
+    """
+    if name.startswith(("http://", "https://")):
+        if kind is not None:
+            raise ConfigError("a server decides itself how it searches", hint="leave the kind out")
+        from .remote import Remote
+
+        return Remote(name)
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"there is no kind of retriever {kind!r}", hint=f"one of: {', '.join(KINDS)}")
+    corpus = Corpus.open(name)
+    there = corpus.kinds
+    if not there:
+        raise ConfigError(f"the corpus {name} has no index", hint=corpus.adding("lexical"))
+    wanted = kind or ("hybrid" if set(there) == {"lexical", "dense"} else there[0])
+    if wanted == "lexical":
+        return _lexical(corpus)
+    if wanted == "dense":
+        return _dense(corpus, embedder)
+    from .hybrid import Hybrid
+
+    return Hybrid([_lexical(corpus), _dense(corpus, embedder)])
+
+
+def _lexical(corpus: Corpus) -> Retriever:
+    from .lexical import Lexical
+
+    return Lexical(corpus)
+
+
+def _dense(corpus: Corpus, embedder: Embedder | None) -> Retriever:
+    from .dense import Dense
+
+    return Dense(corpus, embedder)
