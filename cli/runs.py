@@ -6,14 +6,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from . import completion
+from . import calls, completion, diff, export, stuck
 from .groups import ListByDefault
 from .lookup import batch_id, ended, graph_label, is_running, moment, reader
 from .options import AsJson, Concurrency, Store
 from .output import emit, number, say, short, show, show_table
 from .results import COLOURS
+from .times import since_ns
 
-app = typer.Typer(cls=ListByDefault, help="Stored runs: list, show, tree, resume.", rich_markup_mode=None)
+app = typer.Typer(
+    cls=ListByDefault, help="Stored runs: list, show, tree, calls, stuck, diff, export, resume.", rich_markup_mode=None
+)
 
 RunId = Annotated[
     str,
@@ -31,6 +34,9 @@ def list_runs(
     graph: Annotated[str | None, typer.Option("--graph", metavar="GRAPH", help="Only runs of this graph.")] = None,
     batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only runs of this batch, by id or name.")] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="ID", help="Only runs of this task.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only runs since then: 2h or 30d ago, or a date.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most runs to list.")] = 50,
     before: Annotated[str | None, typer.Option("--before", metavar="ID", help="Only runs older than this one.")] = None,
     store: Store = None,
@@ -49,6 +55,7 @@ def list_runs(
             graph=absolute(graph) if graph else None,
             batch=batch_id(found, batch) if batch else None,
             task=task,
+            since_ns=since_ns(since, "--since") if since else None,
             limit=limit + 1,
             before=found.resolve(before) if before else None,
         )
@@ -136,3 +143,9 @@ def resume(
     flags: dict[str, Any] = {"engine": engine, "engine_args": engine_arg or [], "model": model}
     wanted = Wanted(run=run, batch=batch, every=every, graph=graph, store=store, concurrency=concurrency, **flags)
     return resume_runs(wanted, as_json=as_json)
+
+
+app.command("calls")(calls.calls)
+app.command("stuck")(stuck.stuck)
+app.command("diff")(diff.diff)
+app.command("export")(export.export)

@@ -29,7 +29,7 @@ FLOORS = {
 }
 ROOMS = [name for name in FLOORS if (ROOT / name).is_dir()]
 HEAVY = {"alembic", "langgraph", "litellm", "matplotlib", "numpy", "openai", "scipy", "sqlalchemy", "torch"}
-HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "sympy"}
+HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "pandas", "sympy"}
 
 
 def modules() -> list[Path]:

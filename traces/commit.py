@@ -207,6 +207,7 @@ class Committer:
         except Exception:
             reconnect = True
         if reconnect:
+            self._encoder.disconnected()
             try:
                 self._connection.close()
             finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from ..core.errors import ConfigError, StoreError
 
@@ -17,6 +17,10 @@ Synchronous = Literal["full", "normal"]
 DEFAULT_URL = "sqlite:///burnish.db"
 BUSY_MS = 10_000
 """How long SQLite itself waits for a lock."""
+ALONE_MS = 60_000
+"""How long a connection to PostgreSQL waits for one who removes texts, and has to be alone for that."""
+WRITERS = f"{0x6275726E}, hashtext(coalesce(current_schema(), ''))"
+"""Key of the advisory lock that all who write to one schema of a PostgreSQL server share."""
 _SMALLEST = 512
 """Bytes of the smallest database of SQLite that is not empty."""
 
@@ -96,6 +100,13 @@ def write_engine(url: URL, synchronous: Synchronous = "full") -> Engine:
             connection.autocommit = True
             value = "on" if synchronous == "full" else "off"
             connection.execute(f"SET synchronous_commit = {value}")
+            # Kept as long as the connection lives, as SQLite keeps a lock on a file that is open: see maintain.alone.
+            connection.execute(f"SET lock_timeout = {ALONE_MS}")
+            try:
+                connection.execute(f"SELECT pg_advisory_lock_shared({WRITERS})")
+            except Exception as e:
+                raise OperationalError("waiting for one who is alone", None, e) from e
+            connection.execute("RESET lock_timeout")
 
     return engine
 

@@ -123,6 +123,10 @@ class Encoder:
         self._take_back(0)
         self._clear()
 
+    def disconnected(self) -> None:
+        """Another connection writes from here on: texts may have been removed meanwhile, so none counts as stored."""
+        self._stored.clear()
+
     def _clear(self) -> None:
         self.rows.clear()
         self.blobs.clear()

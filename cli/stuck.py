@@ -1,0 +1,63 @@
+"""`burnish runs stuck`: runs that do not get on, each with the command that helps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .lookup import reader
+from .options import AsJson, Store
+from .output import count, emit, say, short, show_table
+from .times import span_ns, spoken
+
+if TYPE_CHECKING:
+    from ..traces.stuck import Stuck
+
+_COLOURS = {"killed": "red", "silent": "yellow", "slow": "yellow", "interrupted": "yellow"}
+
+
+def stuck(
+    slow: Annotated[
+        str, typer.Option("--slow", metavar="SPAN", help="How long a call may take before its run is listed.")
+    ] = "10m",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most lines to list.")] = 50,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> int:
+    """List runs that do not get on: killed, without a heartbeat, in one call for long, or waiting for somebody to go on.
+
+    With --json, data is [{why, run_id, batch_id, runs, since_ns, process, calls_in_flight, go_on}]; runs of a batch that wait
+    for the same thing are one object.
+    """
+    from ..traces.stuck import find_stuck
+
+    patience, now = span_ns(slow, "--slow"), time.time_ns()
+    with reader(store) as found:
+        listed = find_stuck(found, slow_ns=patience, now_ns=now)
+    shown = listed[:limit]
+    if as_json:
+        emit([{**asdict(one), "go_on": _go_on(one)} for one in shown], truncated=len(listed) > limit)
+        return 0
+    if not listed:
+        say("nothing is stuck")
+        return 0
+    show_table(["RUN", "WHY", "FOR", "CALLS OUT", "PROCESS", "GO ON"], [_cells(one, now) for one in shown], _COLOURS)
+    if len(listed) > limit:
+        say(f"{len(listed) - limit:,} more: --limit {len(listed)}")
+    return 0
+
+
+def _go_on(one: Stuck) -> str:
+    """The command, or what to do before it."""
+    which = short(one.run_id) if one.run_id else f"--batch {short(one.batch_id or '')}"
+    before = {"silent": f"stop {one.process}, then ", "slow": f"wait, or stop {one.process}, then "}
+    return f"{before.get(one.why, '')}burnish runs resume {which}"
+
+
+def _cells(one: Stuck, now_ns: int) -> list[str]:
+    which = short(one.run_id) if one.run_id else f"{count(one.runs, 'run')} of {short(one.batch_id or '')}"
+    out = str(one.calls_in_flight) if one.process else "-"
+    return [which, one.why, spoken(now_ns - one.since_ns), out, one.process or "-", _go_on(one)]
