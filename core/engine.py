@@ -26,6 +26,8 @@ class Capabilities:
     """Log-probabilities of generated tokens."""
     scoring: bool = False
     """Log-probabilities of given continuations (`score`)."""
+    rewards: bool = False
+    """Numbers that a reward model gives to answers: the engine is a `RewardEngine`."""
     json_schema: bool = False
     choice: bool = False
     regex: bool = False
@@ -125,6 +127,31 @@ class Engine(Protocol):
 
         Raises:
             EngineUnavailable: the engine cannot score.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Reward:
+    """What a reward model gives one answer."""
+
+    values: tuple[float, ...]
+    """One number for a model with one output, one for each class of any other."""
+    tokens: int | None = None
+    """Tokens that it read; None if the engine does not say."""
+
+
+@runtime_checkable
+class RewardEngine(Protocol):
+    """What an engine with the capability `rewards` has besides."""
+
+    async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
+        """What the model gives an answer to a prompt: with `raw` its outputs as they are (logits), otherwise after the
+        activation that the model itself brings along.
+
+        Raises:
+            GenerationFailed: this call failed, others may go on.
+            EngineUnavailable: the engine is gone for good, or gives no rewards.
         """
         ...
 

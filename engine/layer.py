@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.completion import Completion, Scores, Watch
-from ..core.engine import Engine, EngineInfo
+from ..core.engine import Engine, EngineInfo, Reward, RewardEngine
+from ..core.errors import EngineUnavailable
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
@@ -47,3 +48,27 @@ class Layer:
     async def score(self, prompt: Prompt, continuations: Sequence[str | Sequence[int]]) -> list[Scores]:
         """Scores from the engine inside."""
         return await self.engine.score(prompt, continuations)
+
+    async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
+        """A reward from the engine inside."""
+        return await rewarding(self.engine).reward(prompt, answer, raw=raw)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text by itself, where the engine inside tells them."""
+        encode = getattr(self.engine, "encode", None)
+        if encode is None:
+            raise EngineUnavailable(f"the engine {self.info.kind} does not tell its tokens", hint="the engine vllm does")
+        return tuple(encode(text))
+
+
+def rewarding(engine: Engine) -> RewardEngine:
+    """An engine as one that gives rewards.
+
+    Raises:
+        EngineUnavailable: it gives none.
+    """
+    if not engine.info.capabilities.rewards or not isinstance(engine, RewardEngine):
+        raise EngineUnavailable(
+            f"the engine {engine.info.kind} gives no rewards", hint="engines={'reward': RewardServer(...)}", code="unsupported"
+        )
+    return engine

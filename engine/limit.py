@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Sequence
 
 from ..core.completion import Completion, Scores, Watch
-from ..core.engine import Engine
+from ..core.engine import Engine, Reward
 from ..core.errors import ConfigError
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
-from .layer import NOTHING, Layer
+from .layer import NOTHING, Layer, rewarding
 
 
 class Limited(Layer):
@@ -59,6 +59,14 @@ class Limited(Layer):
         await self._enter(None)
         try:
             return await self.engine.score(prompt, continuations)
+        finally:
+            self._leave()
+
+    async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
+        """A reward, once there is a place."""
+        await self._enter(None)
+        try:
+            return await rewarding(self.engine).reward(prompt, answer, raw=raw)
         finally:
             self._leave()
 

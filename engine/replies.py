@@ -31,6 +31,9 @@ class Reply:
     """Thought before the answer; its tokens come first."""
     token_logprobs: Sequence[float] | None = None
     """One for each token of reasoning and answer; None derives them from prompt and tokens."""
+    top_logprobs: Sequence[Mapping[str, float]] | None = None
+    """For each token of reasoning and answer the likeliest tokens, by their text, and their log-probabilities; None for
+    the token alone."""
     latency: float | None = None
     """Seconds; None for the engine's."""
     finish_reason: FinishReason | None = None

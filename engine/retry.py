@@ -22,12 +22,12 @@ from tenacity import (
 )
 
 from ..core.completion import Completion, Scores, Watch
-from ..core.engine import Engine
+from ..core.engine import Engine, Reward
 from ..core.errors import Cancelled, ConfigError, GenerationFailed
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
-from .layer import NOTHING, Layer
+from .layer import NOTHING, Layer, rewarding
 
 T = TypeVar("T")
 
@@ -76,6 +76,11 @@ class Retrying(Layer):
     async def score(self, prompt: Prompt, continuations: Sequence[str | Sequence[int]]) -> list[Scores]:
         """Scores, by as many attempts as are allowed."""
         return await self._repeat(lambda: self.engine.score(prompt, continuations), None)
+
+    async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
+        """A reward, by as many attempts as are allowed."""
+        engine = rewarding(self.engine)
+        return await self._repeat(lambda: engine.reward(prompt, answer, raw=raw), None)
 
     async def _repeat(self, send: Callable[[], Awaitable[T]], stop: Stop | None) -> T:
         began = time.monotonic()

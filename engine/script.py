@@ -62,7 +62,9 @@ class Script:
         logprobs = None if sampling.logprobs is None else self._logprobs(tokens, token_ids)
         top = None
         if sampling.logprobs and logprobs is not None and token_ids is not None:
-            top = tuple({token: logprob} for token, logprob in zip(token_ids, logprobs, strict=True))
+            top = self._likeliest(tokens, sampling.logprobs) or tuple(
+                {token: logprob} for token, logprob in zip(token_ids, logprobs, strict=True)
+            )
         return Completion(
             text,
             finish_reason,
@@ -72,6 +74,18 @@ class Script:
             top_logprobs=top,
             tokens=TokenCounts(prompt_tokens, min(reply.cached, prompt_tokens), tokens, thought),
         )
+
+    def _likeliest(self, tokens: int, most: int) -> tuple[dict[int, float], ...] | None:
+        given = self._reply.top_logprobs
+        if given is None:
+            return None
+        if len(given) < tokens or any(vocabulary.count(text) != 1 for likely in given for text in likely):
+            raise ConfigError(
+                f"the top_logprobs of a scripted reply do not fit its {tokens} tokens",
+                hint="give for each token of reasoning and answer an object from single tokens to log-probabilities",
+            )
+        ranked = (sorted(likely.items(), key=lambda entry: -entry[1])[:most] for likely in given[:tokens])
+        return tuple({vocabulary.encode(text)[0]: logprob for text, logprob in likely} for likely in ranked)
 
     def _logprobs(self, tokens: int, ids: tuple[int, ...] | None) -> tuple[float, ...]:
         given = self._reply.token_logprobs

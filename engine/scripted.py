@@ -12,11 +12,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.completion import Completion, Delta, Scores, Watch
-from ..core.engine import Capabilities, EngineInfo, require
-from ..core.errors import ConfigError
+from ..core.engine import Capabilities, EngineInfo, Reward, require
+from ..core.errors import ConfigError, EngineUnavailable
 from ..core.ids import Json, canonical_json
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
@@ -26,6 +27,7 @@ from .layer import NOTHING
 from .paced import Capacity, Timed, follow
 from .registry import SCRIPTED
 from .replies import Answer, Answers, Call, Replies, Reply, reply_function
+from .scoring import activated
 from .script import Script, derived_logprobs
 
 __all__ = ["CAPABILITIES", "Answer", "Answers", "Call", "Replies", "Reply", "ScriptedEngine"]
@@ -48,6 +50,7 @@ class ScriptedEngine:
         sequence_tokens_per_second: float | None = None,
         capabilities: Capabilities = CAPABILITIES,
         scores: Callable[[Prompt, str], Sequence[float]] | None = None,
+        rewards: Callable[[Prompt, str], Sequence[float]] | None = None,
         model: str = "scripted",
         context_tokens: int | None = None,
         settings: Mapping[str, Json] | None = None,
@@ -58,9 +61,9 @@ class ScriptedEngine:
         `latency` is in seconds; the tokens are spread over it, or come after it where `tokens_per_second` is given.
         `tokens_per_second` is what all calls share evenly, `max_running` how many decode at once (the others wait their
         turn), `sequence_tokens_per_second` the most that one call gets. `scores` gives the log-probability of
-        each token of a continuation; without it they are made up. `settings` are stored with the runs as part of what
-        this engine is. To the file `log` each request that arrives is appended, as a line of JSON, and synced to the
-        disk, before it is answered.
+        each token of a continuation; without it they are made up. `rewards` gives the raw outputs of a reward model for an
+        answer; without it there are none. `settings` are stored with the runs as part of what this engine is. To the
+        file `log` each request that arrives is appended, as a line of JSON, and synced to the disk, before it is answered.
 
         Raises:
             ConfigError: a number out of range, or nothing to reply.
@@ -73,8 +76,9 @@ class ScriptedEngine:
         self._latency = latency
         self._pace = (tokens_per_second, max_running, sequence_tokens_per_second)
         self._capacity = self._new_capacity()
+        capabilities = replace(capabilities, rewards=True) if rewards is not None else capabilities
         self._capabilities = capabilities
-        self._scores = scores
+        self._scores, self._rewards = scores, rewards
         self._log = Path(log) if log is not None else None
         self.info = EngineInfo(
             kind="scripted",
@@ -151,6 +155,16 @@ class ScriptedEngine:
             else:
                 out.append(Scores(tuple(self._scores(prompt, vocabulary.decode(ids)))))
         return out
+
+    async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
+        """Chosen outputs, under a sigmoid (one) or a softmax (several) unless they are wanted `raw`."""
+        if self._rewards is None:
+            raise EngineUnavailable(
+                "the scripted engine gives no rewards", hint="ScriptedEngine(rewards=...)", code="unsupported"
+            )
+        self.calls += 1
+        values = tuple(self._rewards(prompt, answer))
+        return Reward(values if raw else activated(values), self.count_tokens(prompt) + vocabulary.count(answer))
 
     async def _decode(self, script: Script, latency: float, deltas: _Deltas | None, stop: Stop | None) -> int:
         """Let the time pass that the tokens take. Returns how many there are."""

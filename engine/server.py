@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ..core.completion import Completion, Delta, Scores, Watch
 from ..core.engine import EngineInfo
@@ -25,6 +22,7 @@ from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
 from .layer import NOTHING
+from .server_address import Address
 from .server_calls import body
 from .server_errors import Unreachable
 from .server_probe import Features, Served, probe, served
@@ -73,15 +71,10 @@ class ServerEngine:
         Raises:
             ConfigError: an argument that cannot be right.
         """
-        self._base_url = _checked_url(base_url)
-        if api_key_env is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]{0,99}", api_key_env):
-            raise ConfigError("api_key_env is no variable in capitals", hint="name the one that holds the key: MY_API_KEY")
-        for name, value in (("timeout", timeout), ("patience", patience)):
-            if not 0 < value < math.inf:
-                raise ConfigError(f"{name} is {value}", hint="give seconds above 0")
-        if max_connections < 1:
-            raise ConfigError(f"max_connections is {max_connections}", hint="at least 1")
-        self._key_env, self._timeout, self._max, self._patience = api_key_env, timeout, max_connections, patience
+        self._address = Address(base_url, key_env=api_key_env, timeout=timeout, max_connections=max_connections)
+        if not 0 < patience < math.inf:
+            raise ConfigError(f"patience is {patience}", hint="give seconds above 0")
+        self._patience = patience
         self._model = model
         self._info = EngineInfo(kind="server", model=model or "")
         self._open: _Open | None = None
@@ -99,10 +92,10 @@ class ServerEngine:
             if self._open is not None:
                 self._running()
                 return
-            connection = await self._connect()
+            connection = self._address.connect()
             try:
                 found = await served(connection, self._model)
-                features = await probe(connection, found, self._base_url.removesuffix("/v1"))
+                features = await probe(connection, found, self._address.root)
             except GenerationFailed as e:
                 await connection.close()
                 raise EngineUnavailable(e.message, hint=e.hint, code=e.code) from None
@@ -110,7 +103,7 @@ class ServerEngine:
                 await connection.close()
                 raise
             self._info = _described(found, features)
-            self._open = _Open(connection, features, found.model, asyncio.Semaphore(self._max))
+            self._open = _Open(connection, features, found.model, asyncio.Semaphore(self._address.max_connections))
             self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
@@ -205,17 +198,6 @@ class ServerEngine:
             message = f"the server is gone: {last or 'it does not answer'}"
             raise EngineUnavailable(message, hint="start it again, then resume the run", code="unreachable") from None
 
-    async def _connect(self) -> Connection:
-        key = os.environ.get(self._key_env, "") if self._key_env else None
-        if key == "":
-            raise ConfigError(f"the environment variable {self._key_env} is not set", hint=f"export {self._key_env}=...")
-        try:
-            from .server_client import Connection
-        except ImportError as e:
-            hint = "pip install 'burnish[server]'"
-            raise EngineUnavailable(f"the openai client is not installed: {e}", hint=hint) from None
-        return Connection(self._base_url, key=key, timeout=self._timeout, max_connections=self._max)
-
     def _learn(self, prompt: Prompt, tokens: int | None) -> None:
         if tokens is None:
             return
@@ -243,17 +225,3 @@ def _described(found: Served, features: Features) -> EngineInfo:
         context_tokens=found.context_tokens,
         capabilities=features.capabilities(),
     )
-
-
-def _checked_url(url: str) -> str:
-    """The URL without a slash at its end. What it holds is not shown where a password may be in it."""
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        right, parts = False, None
-    if parts is not None and (parts.username or parts.password or parts.query):
-        raise ConfigError("base_url holds a user, a password or a query", hint="give the key by api_key_env=NAME")
-    if not right:
-        raise ConfigError(f"base_url is {url!r}", hint="as in http://127.0.0.1:8000/v1")
-    return url.rstrip("/")

@@ -59,15 +59,15 @@ class Connection:
             failed = self._failure(e)
         raise failed
 
-    async def post(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One answer of `chat/completions`.
+    async def post(self, body: Mapping[str, Any], path: str = "/chat/completions") -> Mapping[str, Any]:
+        """One answer, at a path below the base URL or at a whole URL of the same server.
 
         Raises:
             GenerationFailed: this call failed.
             EngineUnavailable: no call would succeed.
         """
         try:
-            return _object(await self._client.post("/chat/completions", cast_to=object, body=body))
+            return _object(await self._client.post(path, cast_to=object, body=body))
         except _FAILURES as e:
             failed = self._failure(e)
         raise failed

@@ -73,10 +73,11 @@ async def _outputs(engine: Any, ids: Sequence[int], params: Any, request: str) -
     except BurnishError:
         raise
     except Exception as e:
-        raise _failure(engine, e) from e
+        raise failure(engine, e) from e
 
 
-def _failure(engine: Any, error: Exception) -> Exception:
+def failure(engine: Any, error: Exception) -> Exception:
+    """Burnish's error for one of vLLM's, raised by a call on an engine."""
     if type(error).__name__ == "EngineDeadError" or engine.errored:
         return EngineDied()
     cause = error.__cause__ if type(error).__name__ == "EngineGenerateError" and error.__cause__ else error

@@ -49,6 +49,15 @@ class Tokens:
             raise ConfigError(f"the prompt has token ids outside 0 to {size - 1}", hint="use this model's own tokenizer")
         return ids
 
+    def dialogue(self, messages: tuple[Message, ...]) -> list[int]:
+        """Token ids of a dialogue whose last turn is over; nothing follows it.
+
+        Raises:
+            EngineUnavailable: it has an image, or the model has no chat template.
+            ConfigError: the chat template refuses it.
+        """
+        return list(self._render(messages, open_turn=False))
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a text by itself, without any that mark a beginning."""
         return self._tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -62,14 +71,14 @@ class Tokens:
         found = self._tokenizer.convert_tokens_to_ids(text)
         return found if isinstance(found, int) and found != self._tokenizer.unk_token_id else None
 
-    def _render(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+    def _render(self, messages: tuple[Message, ...], *, open_turn: bool = True) -> tuple[int, ...]:
         if any(m.has_image for m in messages):
             raise EngineUnavailable("this engine takes no images", hint="leave the image out, or use a hosted model")
         if not self._tokenizer.chat_template:
             raise EngineUnavailable("the model has no chat template", hint="use an instruction-tuned model, or give token ids")
         turns = [{"role": m.role, "content": m.text} for m in messages]
         try:
-            text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+            text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=open_turn, tokenize=False)
         except Exception as e:
             raise ConfigError(f"the model's chat template refuses the messages: {one_line(str(e), 200)}") from None
         return tuple(self.encode(text))
