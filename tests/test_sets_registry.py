@@ -124,7 +124,10 @@ def test_line_separators_inside_a_text_are_no_lines(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b'{"a": 1}' * 1000, mtime=0)[:40], gzip.compress(b"\xff\xfe", mtime=0)])
+DAMAGED = [b"no gzip", gzip.compress(b'{"a": 1}' * 1000, mtime=0)[:40], gzip.compress(b"\xff\xfe", mtime=0)]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "some.jsonl.gz"
     path.write_bytes(content)

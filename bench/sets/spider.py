@@ -15,7 +15,7 @@ from ...core.errors import ConfigError
 from ...core.ids import Json
 from ...core.task import Task
 from ...core.text import one_line
-from ...verifiers import sqlite_worker
+from ...verifiers import sql_execution_worker
 from .registry import TaskSet
 from .rows import Row, json_list
 
@@ -72,8 +72,8 @@ def _database(row: Row, name: str, folder: Path) -> Path:
 
 def _finds(row: Row, gold: str, database: Path) -> bool:
     """Whether the gold query finds a value, as the verifier sees it."""
-    options = {"seconds": SECONDS, "digits": None, "non_empty": True, "columns": None}
-    reply = sqlite_worker.run(gold, None, [{"path": str(database)}], options)
+    options = {"seconds": SECONDS, "digits": None, "non_empty": True, "columns": None, "test": None}
+    reply = sql_execution_worker.run(gold, None, [{"path": str(database)}], options)
     if reply["reason"] not in ("", "empty_result"):
         raise row.error(f"the gold query fails on {database.name}: {one_line(str(reply['message']), 200)}")
     return not reply["reason"]
