@@ -50,8 +50,8 @@ test: model embedder ## all tests, those with vLLM included; with PostgreSQL whe
 	@echo 'test: everything'
 	@.ci/with-postgres $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-unit: env ## the tests that need neither vLLM nor PostgreSQL
-	@$(BIN)/python -m pytest -m 'not vllm and not postgres' $(PYTEST_ARGS)
+test-unit: env ## the tests that need neither vLLM nor PostgreSQL, on all cores
+	@$(BIN)/python -m pytest -m 'not vllm and not postgres' -n logical --dist loadfile $(PYTEST_ARGS)
 
 lint: env ## style and types
 	@echo 'lint: ruff, pyright'
