@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeAlias
 
+from ..core import lock
 from ..core.errors import EngineUnavailable
 from . import models_manifest
 from .models import Say, models_folder
@@ -29,17 +30,10 @@ def locked(name: str, say: Say) -> Generator[None]:
     Raises:
         EngineUnavailable: the folder of models cannot be written, or the disk is full.
     """
-    import fcntl
-
     folder = models_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f".lock-{name}").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting: another process is at work on the model {name}")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        with lock.locked(folder / f".lock-{name}", lambda: say(f"waiting: another process is at work on the model {name}")):
             yield
     except OSError as e:
         raise EngineUnavailable(

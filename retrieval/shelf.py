@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+from ..core import lock
 from ..core.errors import ConfigError, StoreError
 from ..core.text import one_line
 from ..engine import models_manifest
@@ -77,17 +78,10 @@ def locked(name: str, say: Callable[[str], None]) -> Generator[Path]:
     Raises:
         StoreError: the folder of corpora cannot be written, or the disk is full.
     """
-    import fcntl
-
     root = corpora_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with (root / f".lock-{name}").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting: another process is at work on the corpus {name}")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        with lock.locked(root / f".lock-{name}", lambda: say(f"waiting: another process is at work on the corpus {name}")):
             for left in (root / name).glob(f"{_PARTIAL}*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield root / name
