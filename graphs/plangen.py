@@ -125,7 +125,7 @@ class PlangenNodes:
             cap=settings.cap,
         )
         self.bandit = BatchBandit(rule)
-        self.selection = SelectionAgent(structured=settings.structured)
+        self.selection = self.parts.limited(SelectionAgent(structured=settings.structured))
         self.executor = Executor(sampling=self.parts.sampling.but(temperature=0.0))
 
     async def propose(self, state: PlanState, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -137,9 +137,9 @@ class PlangenNodes:
         return {"constraints": list(await self.parts.constraints(runtime.context))}
 
     async def verify(self, state: PlanState, runtime: Runtime[Context]) -> dict[str, Any]:
-        """A verdict on the newest plan, unless the search that found it has one."""
+        """A verdict on the first plan. The searches have theirs judged, as far as the budget goes."""
         ctx, plan = runtime.context, state.get("plan")
-        if plan and plan not in ctx.run.verdicts:
+        if plan and not state.get("arm"):
             await ctx.verify(self.parts.verifier(ctx, state.get("constraints", ())), ctx.run.candidates[plan])
         return {"attempts": [told(ctx, state.get("arm") or "first", plan)]}
 
@@ -161,7 +161,7 @@ class PlangenNodes:
         previous, feedback = self.parts.attempt(ctx, state.get("previous"))
         try:
             priors = await self.selection(ctx, arms=ALGORITHMS, feedback=feedback, previous=previous, key="priors")
-        except GenerationFailed as e:
+        except (GenerationFailed, BudgetExhausted) as e:  # A budget without room for priors may have some for a search.
             priors = Priors(dict.fromkeys(ALGORITHMS, NEUTRAL), problem=e.message)
         return {"arm": await self.bandit.choose(ctx, priors), "round": state.get("round", 0) + 1}
 

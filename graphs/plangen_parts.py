@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from ..agents.completion import CompletionAgent
 from ..agents.constraints import ConstraintAgent
 from ..agents.planner import Planner
+from ..agents.selection import SelectionAgent
 from ..agents.verification import VerificationAgent, of_task
 from ..core.context import Context
 from ..core.errors import BudgetExhausted, ConfigError, GenerationFailed
@@ -25,6 +27,8 @@ from ..verifiers.registry import make_verifier
 from .nodes import task_verifier
 from .plangen_settings import PlangenSettings
 
+Agent = TypeVar("Agent", ConstraintAgent, SelectionAgent)
+
 _ROLES = ("agent", "task", "both")
 _UNFINISHED = "The plan is unfinished."
 
@@ -34,7 +38,7 @@ class Parts:
 
     def __init__(self, settings: PlangenSettings) -> None:
         self.settings = settings
-        self.given = make_verifier(settings.verifier) if settings.verifier not in _ROLES else None
+        self.given = make_verifier(settings.judge) if settings.judge not in _ROLES else None
         """The verifier that the settings describe; None where they name a role."""
         self.sampling = Sampling(
             max_tokens=settings.max_tokens,
@@ -43,7 +47,7 @@ class Parts:
             logprobs=0 if settings.logprobs else None,
         )
         self.complete = CompletionAgent()
-        self.agent = ConstraintAgent()
+        self.agent = self.limited(ConstraintAgent())
 
     def planner(self, constraints: Sequence[str] = (), previous: str = "", feedback: str = "") -> Planner:
         """Who makes plans."""
@@ -57,6 +61,11 @@ class Parts:
             feedback=feedback,
             ask_steps=self.settings.steps == "ask",
         )
+
+    def limited(self, agent: Agent) -> Agent:
+        """An agent whose replies are as long as the settings allow."""
+        most = self.settings.agent_tokens
+        return agent if most is None else replace(agent, sampling=agent.sampling.but(max_tokens=most))
 
     def policy(self, algorithm: str) -> Policy[Any]:
         """One of the three searches, as the paper sets them up."""
@@ -80,13 +89,17 @@ class Parts:
         s = self.settings
         if self.given is not None:
             return self.given
-        own = task_verifier(ctx) if s.verifier != "agent" else None
-        if s.verifier == "task":
+        own = task_verifier(ctx) if s.judge != "agent" else None
+        if s.judge == "task":
             if own is None:
-                raise ConfigError(f"the task {ctx.task.id} has no verifier", hint="give it one, or set verifier=agent")
+                raise ConfigError(f"the task {ctx.task.id} has no verifier", hint="give it one, or set judge=agent")
             return own
         asked = VerificationAgent(
-            threshold=s.threshold, mode=s.judgement, constraints=tuple(constraints), structured=s.structured
+            threshold=s.threshold,
+            mode=s.judgement,
+            constraints=tuple(constraints),
+            max_tokens=s.agent_tokens or VerificationAgent.max_tokens,
+            structured=s.structured,
         )
         agent = make_verifier(asked)
         return make_verifier(FirstOf(verifiers=(own, agent))) if own else agent
@@ -96,7 +109,7 @@ class Parts:
 
         They are recorded with where they come from. If the call fails the run goes on without.
         """
-        if self.settings.verifier not in ("agent", "both") and not self.settings.constraints_to_generator:
+        if self.settings.judge not in ("agent", "both") and not self.settings.constraints_to_generator:
             return ()
         items, source, problem = of_task(ctx.task), "task", ""
         if items is None:
@@ -117,7 +130,8 @@ class Parts:
 
     async def search(self, ctx: Context, policy: Policy[Any], planner: Planner, verifier: Verifier | None) -> str | None:
         """Run a search in a scope of its own; the id of what it chose."""
-        how = extractor(self.settings.extract or ctx.task.extract or "words")
+        named = self.settings.extract or ctx.task.extract
+        how = extractor(named) if named else None
         found = await run_search(ctx, policy, planner, verifier, extract=how, width=self.settings.width, complete=self.complete)
         return found.candidate.id if found.candidate else None
 

@@ -26,10 +26,13 @@ class PlangenSettings(SamplingSettings):
     depth: int = Field(20, ge=1, description="Most steps of one plan")
     rounds: int = Field(3, ge=0, description="mixture: most searches after the first plan")
     threshold: int = Field(95, ge=-100, le=100, description="Least score with which the verification agent passes a plan")
-    verifier: Any = Field(
+    judge: Any = Field(
         "agent",
         description="`agent`: the verification agent; `task`: the task's verifier; `both`: the task's, then the agent where it "
         "abstains; or a verifier by name or description",
+    )
+    agent_tokens: int | None = Field(
+        None, ge=1, description="Most tokens of one list of constraints, judgement or choice; null for each agent's own limit"
     )
     judgement: Literal["score", "items"] = Field("score", description="Verification agent: one score, or one for each constraint")
     kinds: tuple[str, ...] = Field((), description="Kinds of constraint to look for; empty for all")

@@ -143,7 +143,12 @@ class Search:
             self._launch(move)
 
     def _release(self) -> None:
+        """Launch what was held back; once the budget is spent, give up what has not begun: nobody could judge it."""
         held, self.held = self.held, {}
+        if self.spent:
+            for name in [name for name, flight in self.flights.items() if flight.task is None]:
+                self._cancel(name)
+            return
         for move in held.values():
             self._launch(move)
 
@@ -195,7 +200,7 @@ class Search:
             self.ctx.run.journal.queue(Told(scope=self.ctx.base, number=len(self.told), id=scored.id))
         self.flights.pop(scored.id, None)
         self.told.append(scored)
-        if scored.error == BudgetExhausted.default_code:
+        if scored.error == BudgetExhausted.default_code or scored.id in self.maker.unjudged:
             self.spent = True
         return scored
 
@@ -242,7 +247,7 @@ class Search:
     async def _decide(self, selection: Selection, *, recorded: bool) -> Found:
         chosen = self.maker.candidates.get(selection.id) if selection.id else None
         verdict = self.maker.verdicts.get(selection.id) if selection.id else None
-        if chosen and verdict is None and self.verifier:
+        if chosen and verdict is None and self.verifier and selection.id not in self.maker.unjudged:
             try:
                 verdict = await self.ctx.verify(self.verifier, chosen)
             except BudgetExhausted as e:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..core.candidate import Candidate
 from ..core.completion import Completion
 from ..core.context import Context
-from ..core.errors import Cancelled
+from ..core.errors import BudgetExhausted, Cancelled
 from ..core.extract import Extractor, answer_key
 from ..core.policy import Expansion, Probe, Scored
 from ..core.proposer import Proposal, Proposer
@@ -46,6 +46,8 @@ class Maker:
         self.verdicts: dict[str, Verdict] = {}
         self.errors: dict[str, str] = {}
         """By expansion id, what went wrong with those that came to nothing."""
+        self.unjudged: set[str] = set()
+        """Expansion ids of candidates whose verdict the budget did not allow."""
 
     async def expand(self, expansion: Expansion, flight: Flight) -> Scored:
         """Make one candidate and have it judged."""
@@ -79,8 +81,15 @@ class Maker:
         self.ctx.run.note(candidate)
         if self.verifier:
             flight.judging = True
-            self.verdicts[expansion.id] = await scope.verify(self.verifier, candidate)
+            await self._judge(expansion.id, scope, self.verifier, candidate)
         return _scored(expansion.id, candidate, self.verdicts.get(expansion.id), completion)
+
+    async def _judge(self, name: str, scope: Context, verifier: Verifier, candidate: Candidate) -> None:
+        try:
+            self.verdicts[name] = await scope.verify(verifier, candidate)
+        except BudgetExhausted as e:  # The candidate is there all the same.
+            self.ctx.run.limit = e.limit
+            self.unjudged.add(name)
 
     def _answer(self, text: str, completion: Completion) -> str | None:
         if self.extract is None:

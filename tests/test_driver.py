@@ -194,6 +194,19 @@ async def test_no_budget_is_ever_exceeded(tmp_path_factory, calls, tokens, wide)
     assert spent == [(result.usage.calls, result.usage.output_tokens)]
 
 
+async def test_a_candidate_that_the_budget_leaves_unjudged_is_kept_and_no_more_are_begun(tmp_path):
+    async with session(tmp_path, "41", latency=0.002) as s:
+        result = await s.run(searching(BestOfN(40, stop_at_pass=False), NUMERIC, width=2), "?", budget={"verifier_calls": 3})
+        again = await s.resume(result.run_id, searching(BestOfN(40, stop_at_pass=False), NUMERIC, width=2))
+    assert (result.budget_limit, result.outcome) == ("verifier_calls", "unverified")
+    assert (again.answer, again.candidate_id) == (result.answer, result.candidate_id)
+    assert rows(tmp_path, "SELECT count(*) FROM verdict") == [(3,)]
+    ((made,),) = rows(tmp_path, "SELECT count(*) FROM candidate")
+    assert 4 <= made <= 4 + 2  # Two may be on their way when the refusal is told.
+    ((lost,),) = rows(tmp_path, "SELECT json_extract(details, '$.failed') FROM decision")
+    assert lost == 0
+
+
 async def test_the_deadline_ends_a_search_with_the_best_so_far(tmp_path):
     def latency(call):
         return 0.01 if call.seed % 2 else 60

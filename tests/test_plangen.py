@@ -131,7 +131,7 @@ async def test_only_an_exact_1_completes_a_plan(tmp_path, reply, whole):
 
 async def test_the_tasks_verifier_can_take_the_agents_place(tmp_path):
     task = Task(prompt="?", verifier={"name": "regex", "pattern": "right"})
-    result = await solve(tmp_path, Model(), task, verifier="task")
+    result = await solve(tmp_path, Model(), task, judge="task")
     assert calls(tmp_path) == {"proposer": 1}
     assert result.verified
 
@@ -144,7 +144,7 @@ def knows_numbers(task, text):
 async def test_the_agent_is_asked_where_the_tasks_verifier_abstains(tmp_path):
     task = Task(prompt="?", verifier={"name": "python_function", "function": f"{__file__}:knows_numbers", "timeout": None})
     model = Model(plan=lambda call: ["3", "4", "right"][call.seed % 3])
-    result = await solve(tmp_path, model, task, algorithm="best_of_n", n=12, verifier="both", seed=1)
+    result = await solve(tmp_path, model, task, algorithm="best_of_n", n=12, judge="both", seed=1)
     assert result.verified
     told = dict(rows(tmp_path, "SELECT c.preview, v.outcome FROM candidate c JOIN verdict v ON v.candidate_id = c.id"))
     assert told["4"] == "fail"
@@ -154,18 +154,28 @@ async def test_the_agent_is_asked_where_the_tasks_verifier_abstains(tmp_path):
     assert model.count("judge") == 12 - numbers
 
 
+@pytest.mark.parametrize("tokens", [50, None])
+async def test_short_replies_of_agents_leave_room_in_a_small_budget(tmp_path, tokens):
+    model = Model(plan=lambda call: "right" if again(call) else "wrong", step="right")
+    short = {"max_tokens": 20, "step_tokens": 10, "agent_tokens": tokens}
+    result = await solve(tmp_path, model, budget={"output_tokens": 300}, **short, **SMALL)
+    assert result.verified == (tokens is not None)
+    for role in ("constrain", "judge", "select"):
+        assert bool(model.count(role)) == result.verified
+
+
 async def test_any_verifier_can_be_described(tmp_path):
-    result = await solve(tmp_path, Model(plan="42"), verifier={"name": "numeric", "expected": 42})
+    result = await solve(tmp_path, Model(plan="42"), judge={"name": "numeric", "expected": 42})
     assert result.verified
     assert calls(tmp_path) == {"proposer": 1}
 
 
 async def test_a_task_without_verifier_is_refused_where_it_is_to_judge(tmp_path):
     with pytest.raises(ConfigError, match="has no verifier"):
-        await solve(tmp_path, Model(), verifier="task")
+        await solve(tmp_path, Model(), judge="task")
     other = tmp_path / "both"
     other.mkdir()
-    assert (await solve(other, Model(), verifier="both")).verified
+    assert (await solve(other, Model(), judge="both")).verified
 
 
 # The second stage.

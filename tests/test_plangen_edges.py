@@ -2,7 +2,7 @@
 
 import pytest
 
-from burnish import Cancelled, ConfigError, GenerationFailed
+from burnish import Cancelled, ConfigError, GenerationFailed, Task
 from burnish.graphs.registry import check_settings
 from tests.helpers import rows, session
 from tests.plangen_kit import PLANGEN, SMALL, Model, again, calls, graph, plan_of, score, solve, stopping
@@ -78,6 +78,16 @@ async def test_a_selection_agent_that_fails_leaves_the_choice_to_the_bandit(tmp_
     assert result.verified
 
 
+async def test_where_a_budget_has_no_room_for_priors_the_bandit_chooses_without(tmp_path):
+    task = Task(prompt="?", verifier={"name": "regex", "pattern": "right"})
+    model = Model(plan=lambda call: "right" if again(call) else "wrong", step="right")
+    short = {"judge": "task", "max_tokens": 20, "step_tokens": 10}
+    result = await solve(tmp_path, model, task, budget={"output_tokens": 300}, **short, **SMALL)
+    assert result.verified
+    assert model.count("select") == 0
+    assert rows(tmp_path, "SELECT count(*) FROM call WHERE kind = 'bandit.choice'") == [(1,)]
+
+
 async def test_a_beginning_never_passes(tmp_path):
     model = Model(plan="wrong", step="right", complete="0")
     result = await solve(tmp_path, model, algorithm="tree_of_thought", **SMALL)
@@ -109,8 +119,8 @@ async def test_the_best_plan_seen_is_returned_and_not_the_last(tmp_path):
         ({"rounds": -1}, "rounds=-1"),
         ({"bandit": "ucb"}, "bandit='ucb'"),
         ({"lam_prior": float("inf")}, "lam_prior=inf"),
-        ({"verifier": "agnet"}, "agnet"),
-        ({"verifier": None}, "is no verifier"),
+        ({"judge": "agnet"}, "agnet"),
+        ({"judge": None}, "is no verifier"),
         ({"nodes": 0}, "nodes=0"),
         ({"speed": 1}, "no setting 'speed'"),
     ],
@@ -137,8 +147,8 @@ async def test_a_spent_budget_returns_the_best_so_far(tmp_path, most):
     result = await solve(tmp_path, model, budget={"calls": most}, alpha_div=0, n=3)
     assert sum(calls(tmp_path).values()) == min(most, 3 + 3 * 7)
     assert result.budget_limit == ("calls" if most < 3 + 3 * 7 else "")
-    # Where the budget ends a search that is the last one, and the graph comes to its end.
-    assert rows(tmp_path, "SELECT count(*) FROM step WHERE node = 'finish'") == [(int(most != 3),)]
+    # Wherever the budget ends, the graph comes to its end.
+    assert rows(tmp_path, "SELECT count(*) FROM step WHERE node = 'finish'") == [(1,)]
     # Three calls for the first plan and its verdict, one for the choice, three for better plans; then a verdict on one of them.
     assert result.answer == ("better" if most >= 3 + 1 + 3 + 1 else "wrong" if most >= 3 else None)
 
