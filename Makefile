@@ -13,7 +13,7 @@ MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model embedder demo test test-unit lint check bench bench-quality bench-models bench-its-hub clean
+.PHONY: help env engine model embedder demo test test-unit lint check bench bench-quality bench-models bench-plangen bench-its-hub clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -69,6 +69,9 @@ bench-quality: model ## pass@k and voting on the micro-tasks, as a table and as 
 
 bench-models: model ## all methods on pools of samples by MODEL=name on SETS="spider gsm8k", from the folder BURNISH_DATA
 	@$(BIN)/python -m burnish.bench.models $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
+
+bench-plangen: model ## PlanGEN beside best of n at equal tokens, judged by programs and by the model
+	@$(BIN)/python -m burnish.bench.plangen $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
 
 bench-its-hub: model ## side by side with its_hub on one vllm serve, in an environment of its own
 	@$(BIN)/python -m burnish.bench.its_hub --out $(RESULTS)
