@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=16, help="samples of each task")
     parser.add_argument("--max-model-len", type=int, default=2048, help="longest prompt and answer together, in tokens")
     parser.add_argument("--store", type=Path, default=Path("models.db"), help="SQLite file that keeps the samples")
-    parser.add_argument("--out", type=Path, help="folder for models-MODEL.json")
+    parser.add_argument("--out", type=Path, help="folder for models-MODEL-SETS.json")
     args = parser.parse_args(arguments)
     order = Order(
         model=args.model,
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "model": args.model,
             "sets": found,
         }
-        path = args.out / f"models-{(args.model or 'default').replace('/', '-')}.json"
+        path = args.out / f"models-{'-'.join([(args.model or 'default').replace('/', '-'), *args.sets])}.json"
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 
