@@ -2,8 +2,8 @@
 
 Both have the same limit on calls in flight, the same verifier as reward, and the same key to count votes under; burnish keeps
 its traces meanwhile. its_hub waits for all n samples; burnish stops a search that is decided, and is shown without that too,
-where both generate the same. its_hub is also shown with the limit that it has by default. They take turns, in another order each
-round, so that noise hits all. Answers are graded afterwards, outside of the time.
+where both generate the same. With `--default-limit` its_hub is also shown with the limit that it has by default. They take turns,
+in another order each round, so that noise hits all. Answers are graded afterwards, outside of the time.
 """
 
 from __future__ import annotations
@@ -147,11 +147,11 @@ class Bench:
         return out
 
 
-async def measured(bench: Bench, rounds: int) -> list[Section]:
-    """All methods; the first turn of each side only warms."""
+async def measured(bench: Bench, rounds: int, methods: Sequence[str], *, default_limit: bool) -> list[Section]:
+    """Some methods; the first turn of each side only warms."""
     sections: list[Section] = []
-    for method in METHODS:
-        sides = [EARLY, HUB, ALL, HUB_DEFAULT]
+    for method in methods:
+        sides = [EARLY, HUB, ALL, *([HUB_DEFAULT] if default_limit else [])]
         turns: dict[str, list[Turn]] = {side: [] for side in sides}
         for side in sides:
             await replace(bench, tasks=bench.tasks[:: max(1, len(bench.tasks) // 12)]).turn(side, method, rounds)
@@ -205,6 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder for its_hub.json")
     parser.add_argument("--items", type=int, default=ITEMS, help="tasks of each family")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of each task")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="what to compare")
+    parser.add_argument("--default-limit", action="store_true", help="show its_hub with its own limit on calls in flight as well")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each side")
     parser.add_argument(
         "--url", help="a server that runs already, in place of one for this benchmark; its model is called 'served'"
@@ -216,17 +218,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="burnish-its-hub-") as folder:
             bench = Bench(args.url or "", python, tasks, args.samples, Path(folder))
             if args.url:
-                sections = asyncio.run(measured(bench, args.rounds))
+                sections = asyncio.run(measured(bench, args.rounds, args.methods, default_limit=args.default_limit))
             else:
                 say("starting vllm serve")
                 with vllm_serve(Path(folder) / "vllm.log") as url:
-                    sections = asyncio.run(measured(replace(bench, url=url), args.rounds))
+                    bench = replace(bench, url=url)
+                    sections = asyncio.run(measured(bench, args.rounds, args.methods, default_limit=args.default_limit))
     except BurnishError as e:
         say(f"error: {e}")
         return e.exit_code
     print(table(sections))
     if args.out:
-        write(args.out / "its_hub.json", sections)
+        write(args.out / f"its_hub{'' if len(args.methods) > 1 else '-' + args.methods[0]}.json", sections)
     return 1 if any(section.missed for section in sections) else 0
 
 
