@@ -7,6 +7,7 @@ One search of 1,024 candidates, 256 or 64 at once, against a bare writer of the 
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
 import time
 from pathlib import Path
@@ -66,9 +67,12 @@ async def _alternate(wide: int, repetitions: int) -> tuple[list[float], list[flo
     rows = 0.0
     for repetition in range(repetitions + 1):
         with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
+            gc.collect()  # Each begins without the garbage of the one before, whose collection would count as its own time.
             run_id, seconds = await search(Path(folder) / "ours.db", CANDIDATES, wide)
             recording = bare.read(Path(folder) / "ours.db", run_id)
+            gc.collect()
             bare_seconds = await bare.write(Path(folder) / "bare.db", recording, wide)
+            gc.collect()
             send_seconds = await langgraph_send.run(Path(folder) / "send.db", CANDIDATES, wide)
         if repetition == 0:  # the first warms imports and caches
             continue
