@@ -6,16 +6,16 @@ the orders disagree it is a tie, and where either cannot be read there is no res
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from ..core.candidate import Candidate
 from ..core.errors import ConfigError, GenerationFailed
 from ..core.ids import Json
 from ..core.sampling import Sampling
 from ..core.text import one_line
+from ..core.together import together
 from .judging import JudgeSettings, read_labels
 from .quoting import quote, wordless
 from .structured import Form, Unreadable, a_text, an_object, ask, object_schema, read_json
@@ -24,7 +24,6 @@ from .templates import fill
 if TYPE_CHECKING:
     from ..core.context import Context
 
-T = TypeVar("T")
 Side: TypeAlias = Literal["first", "second", "tie"]
 _SIDES: dict[str, Side] = {"1": "first", "2": "second", "tie": "tie"}
 _SWAPPED: dict[Side, Side] = {"first": "second", "second": "first", "tie": "tie"}
@@ -99,7 +98,7 @@ class PairwiseJudge(JudgeSettings):
                 return Comparison(winner="first")
             case _:
                 pass
-        given, other = await _together(
+        given, other = await together(
             [self._opinion(scope, first, second, "given"), self._opinion(scope, second, first, "swapped")]
         )
         swapped = replace(
@@ -157,7 +156,7 @@ async def knockout(
     while len(left) > 1:
         number += 1
         pairs = [(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
-        results = await _together([judge(scope, a, b, key=f"{number}.{i}") for i, (a, b) in enumerate(pairs)])
+        results = await together([judge(scope, a, b, key=f"{number}.{i}") for i, (a, b) in enumerate(pairs)])
         winners = [b if result.winner == "second" else a for (a, b), result in zip(pairs, results, strict=True)]
         left = winners + left[len(pairs) * 2 :]
     return left[0]
@@ -189,15 +188,3 @@ def pair_form() -> Form[Opinion]:
         of_json=of_json,
         schema=object_schema({"reasoning": {"type": "string"}, "better": {"type": "string", "enum": list(_SIDES)}}),
     )
-
-
-async def _together(work: Sequence[Coroutine[object, object, T]]) -> list[T]:
-    """All results, in order. If one raises the others are cancelled, and have ended, before it goes on."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in work]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

@@ -17,6 +17,7 @@ from ..core.errors import ConfigError, EngineUnavailable, GenerationFailed
 from ..core.prompt import Message, Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
+from .one_loop import check_loop
 from .scoring import bad_reward, number, numbers
 from .server_address import Address
 from .server_probe import served
@@ -146,13 +147,8 @@ class RewardServer(RewardOnly):
         return Reward(_values(found, self._endpoint), _tokens(found))
 
     def _running(self) -> _Open:
-        if self._open is None:
-            raise EngineUnavailable("the engine is not running", hint="await engine.start() first", code="engine_closed")
-        if self._open.loop is not asyncio.get_running_loop():
-            raise EngineUnavailable(
-                "the engine belongs to another event loop, the one that started it",
-                hint="start, use and close it within one asyncio.run",
-            )
+        check_loop(self._open.loop if self._open else None)
+        assert self._open is not None
         return self._open
 
 

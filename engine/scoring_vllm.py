@@ -4,7 +4,6 @@ the engine that generates. Each such engine has processes and memory of its own.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,15 +17,14 @@ from ..core.errors import BurnishError, EngineUnavailable, GenerationFailed
 from ..core.prompt import Prompt
 from .scoring import numbers
 from .scoring_server import RewardOnly, dialogue
-from .supervisor import Supervisor
 from .vllm_calls import failure
-from .vllm_core import Core
+from .vllm_host import VLLMHost
 from .vllm_options import Options
 
 _TASK = "classify"
 
 
-class VLLMReward(RewardOnly):
+class VLLMReward(VLLMHost, RewardOnly):
     """A reward model in vLLM on this machine. Start it, use it, close it within one event loop."""
 
     def __init__(
@@ -57,61 +55,12 @@ class VLLMReward(RewardOnly):
             kv_cache_gib=kv_cache_gib,
             extra={"runner": "pooling", **(engine_args or {})},
         )
-        self._core = Core(model, options, Path(log_file).expanduser().absolute() if log_file else None)
-        self._supervisor: Supervisor[Any] = Supervisor(
-            self._build, self._core.dispose, self._core.dead, give_up_after=give_up_after
-        )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting = asyncio.Lock()
+        super().__init__(model, options, log_file=log_file, give_up_after=give_up_after)
 
     @property
     def info(self) -> EngineInfo:
         cached = self._core.info.capabilities.prefix_cache
         return replace(self._core.info, kind="vllm_reward", capabilities=Capabilities(rewards=True, prefix_cache=cached))
-
-    @property
-    def log_file(self) -> Path | None:
-        """Where vLLM logs; None before the start if no file was named."""
-        return self._core.log_file
-
-    @property
-    def restarts(self) -> int:
-        """How often vLLM died and was started again."""
-        return self._supervisor.restarts
-
-    async def start(self) -> None:
-        """Make ready.
-
-        Raises:
-            EngineUnavailable: vLLM does not start, or the model is no sequence classifier.
-        """
-        async with self._starting:
-            if self._loop is not None:
-                self._check_loop()
-                return
-            try:
-                await self._core.prepare()
-                await self._supervisor.start()
-            except BaseException:
-                await asyncio.shield(self._core.close())
-                raise
-            self._loop = asyncio.get_running_loop()
-
-    async def close(self) -> None:
-        """End vLLM with all its processes."""
-        if self._loop is None:
-            return
-        self._check_loop()
-        self._loop = None
-        await self._supervisor.close()
-        await self._core.close()
-
-    async def __aenter__(self) -> VLLMReward:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
         """What the model gives an answer."""
@@ -126,7 +75,7 @@ class VLLMReward(RewardOnly):
         return Reward(await self._supervisor.call(lambda engine: _pooled(engine, ids, raw=raw)), len(ids))
 
     async def _build(self) -> Any:
-        engine = await self._core.build()
+        engine = await super()._build()
         tasks = await engine.get_supported_tasks()
         if _TASK in tasks:
             return engine
@@ -136,15 +85,6 @@ class VLLMReward(RewardOnly):
             f"{self._core.model} is no sequence classifier, vLLM can do with it: {able}",
             hint='engine_args={"convert": "classify"} makes one of some models',
         )
-
-    def _check_loop(self) -> None:
-        if self._loop is None:
-            raise EngineUnavailable("the engine is not running", hint="await engine.start() first", code="engine_closed")
-        if self._loop is not asyncio.get_running_loop():
-            raise EngineUnavailable(
-                "the engine belongs to another event loop, the one that started it",
-                hint="start, use and close it within one asyncio.run, or use burnish.run, which keeps one loop",
-            )
 
 
 async def _pooled(engine: Any, ids: Sequence[int], *, raw: bool) -> tuple[float, ...]:

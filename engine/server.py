@@ -22,6 +22,7 @@ from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
 from .layer import NOTHING
+from .one_loop import check_loop
 from .server_address import Address
 from .server_calls import body
 from .server_errors import Unreachable
@@ -207,13 +208,8 @@ class ServerEngine:
             self._prompts.popitem(last=False)
 
     def _running(self) -> _Open:
-        if self._open is None:
-            raise EngineUnavailable("the engine is not running", hint="await engine.start() first", code="engine_closed")
-        if self._loop is not asyncio.get_running_loop():
-            raise EngineUnavailable(
-                "the engine belongs to another event loop, the one that started it",
-                hint="start, use and close it within one asyncio.run, or use burnish.run, which keeps one loop",
-            )
+        check_loop(self._loop if self._open else None)
+        assert self._open is not None
         return self._open
 
 

@@ -7,7 +7,6 @@ engine behind (`guardian.py`). Nothing of vLLM is imported before the engine sta
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,15 +17,15 @@ from ..core.errors import Cancelled, EngineUnavailable, GenerationFailed
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
+from ..core.together import together
 from .models import DEFAULT_MODEL
-from .supervisor import Supervisor
 from .vllm_calls import decode, prefill
-from .vllm_core import Core
+from .vllm_host import VLLMHost
 from .vllm_options import Options
 from .vllm_sampling import sampling_params
 
 
-class VLLMEngine:
+class VLLMEngine(VLLMHost):
     """A model decoded by vLLM on this machine. Start it, use it, close it within one event loop."""
 
     def __init__(
@@ -61,54 +60,11 @@ class VLLMEngine:
             kv_cache_gib=kv_cache_gib,
             extra=dict(engine_args or {}),
         )
-        self._core = Core(model, options, Path(log_file).expanduser().absolute() if log_file else None)
-        self._supervisor: Supervisor[Any] = Supervisor(
-            self._core.build, self._core.dispose, self._core.dead, give_up_after=give_up_after
-        )
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting = asyncio.Lock()
+        super().__init__(model, options, log_file=log_file, give_up_after=give_up_after)
 
     @property
     def info(self) -> EngineInfo:
         return self._core.info
-
-    @property
-    def log_file(self) -> Path | None:
-        """Where vLLM logs; None before the start if no file was named."""
-        return self._core.log_file
-
-    @property
-    def restarts(self) -> int:
-        """How often vLLM died and was started again."""
-        return self._supervisor.restarts
-
-    async def start(self) -> None:
-        async with self._starting:
-            if self._loop is not None:
-                self._check_loop()
-                return
-            try:
-                await self._core.prepare()
-                await self._supervisor.start()
-            except BaseException:
-                await asyncio.shield(self._core.close())
-                raise
-            self._loop = asyncio.get_running_loop()
-
-    async def close(self) -> None:
-        if self._loop is None:
-            return
-        self._check_loop()
-        self._loop = None
-        await self._supervisor.close()
-        await self._core.close()
-
-    async def __aenter__(self) -> VLLMEngine:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._core.tokens.ids(prompt))
@@ -157,14 +113,7 @@ class VLLMEngine:
             self._room([*ids, *tail])
             return Scores(await self._supervisor.call(lambda engine: prefill(engine, ids, tail)))
 
-        tasks = [asyncio.create_task(one(c)) for c in continuations]
-        try:
-            return list(await asyncio.gather(*tasks))
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+        return await together(one(c) for c in continuations)
 
     def _room(self, ids: Sequence[int]) -> int:
         """Tokens that the context leaves after a prompt."""
@@ -176,15 +125,6 @@ class VLLMEngine:
                 hint="shorten the prompt, or start the engine with a larger max_model_len",
             )
         return context - len(ids)
-
-    def _check_loop(self) -> None:
-        if self._loop is None:
-            raise EngineUnavailable("the engine is not running", hint="await engine.start() first", code="engine_closed")
-        if self._loop is not asyncio.get_running_loop():
-            raise EngineUnavailable(
-                "the engine belongs to another event loop, the one that started it",
-                hint="start, use and close it within one asyncio.run, or use burnish.run, which keeps one loop",
-            )
 
 
 def _nothing_done() -> Completion:

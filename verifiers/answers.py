@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from ..core.errors import ConfigError
 from ..core.extract import answer_key, extractor, number_key, words
 from ..core.ids import Json, canonical_json
 from ..core.task import Task
+from ..core.text import one_line
 from ..core.verdict import Verdict
+
+
+def of_json_worker(found: Any) -> Verdict:
+    """The verdict on a text's JSON, by what a worker found: whether it was read, the errors, how much of it is right."""
+    errors = [one_line(error, 300) for error in found["errors"]]
+    if not errors:
+        return Verdict.passed()
+    reason, evidence = "schema" if found["parsed"] else "not_json", {"errors": errors}
+    return Verdict.failed("; ".join(errors), reason=reason, evidence=evidence, valid_prefix=found["valid_prefix"])
 
 
 def candidate_key(task: Task, extract: str, text: str, *, truncated: bool) -> str | None:

@@ -16,6 +16,7 @@ from ..core.task import Task
 from ..core.text import one_line
 from ..core.verdict import Verdict
 from . import json_worker
+from .answers import of_json_worker
 from .worker import shared_pool
 
 if TYPE_CHECKING:
@@ -57,12 +58,7 @@ class JsonSchema:
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
         target, args = f"{json_worker.__name__}:validate", (self._text, candidate.text, self.whole)
         found = await shared_pool().call(target, args, seconds=self.timeout, memory_mb=1024)
-        result = cast("dict[str, Any]", found)
-        errors = [one_line(error, 300) for error in result["errors"]]
-        if not errors:
-            return Verdict.passed()
-        reason, evidence = "schema" if result["parsed"] else "not_json", {"errors": errors}
-        return Verdict.failed("; ".join(errors), reason=reason, evidence=evidence, valid_prefix=result["valid_prefix"])
+        return of_json_worker(found)
 
 
 def validator(schema: Mapping[str, Any]) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.candidate import Candidate
 from ..core.errors import ConfigError
 from ..core.ids import json_hash
 from ..core.target import absolute, load_target
 from ..core.task import Task
-from ..core.text import one_line
 from ..core.verdict import Verdict
+from .answers import of_json_worker
 from .python_function import source_version
 from .refs import ref_of
 from .worker import shared_pool
@@ -73,9 +73,4 @@ class PydanticModel:
     async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
         args = (self._ref, candidate.text, self.whole)
         found = await shared_pool().call(_WORKER, args, seconds=self.timeout, memory_mb=1024, load=[self._ref])
-        result = cast("dict[str, Any]", found)
-        errors = [one_line(error, 300) for error in result["errors"]]
-        if not errors:
-            return Verdict.passed()
-        reason, evidence = "schema" if result["parsed"] else "not_json", {"errors": errors}
-        return Verdict.failed("; ".join(errors), reason=reason, evidence=evidence, valid_prefix=result["valid_prefix"])
+        return of_json_worker(found)
