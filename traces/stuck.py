@@ -99,7 +99,8 @@ def _waiting(reader: Reader, status: RunStatus) -> Iterator[Stuck]:
     newest = func.max(r.id).label("newest")
     count, since = func.count().label("runs"), func.min(r.created_ns).label("since_ns")
     query = select(func.max(r.batch_id).label("batch_id"), newest, count, since).where(r.status == status)
-    for row in reader.rows(query.group_by(func.coalesce(r.batch_id, r.id)).order_by(newest.desc())):
+    # By the time of acceptance first: ids of one millisecond have no order.
+    for row in reader.rows(query.group_by(func.coalesce(r.batch_id, r.id)).order_by(func.max(r.created_ns).desc(), newest.desc())):
         run_id = None if row["batch_id"] else row["newest"]
         why: Why = "interrupted" if status == "interrupted" else "queued"
         yield Stuck(
