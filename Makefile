@@ -13,7 +13,7 @@ MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model embedder demo test test-unit lint check bench bench-quality bench-models bench-plangen bench-its-hub clean
+.PHONY: help env engine model embedder demo test test-unit lint check bench bench-quality bench-models bench-plangen bench-iad bench-its-hub clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -72,6 +72,9 @@ bench-models: model ## all methods on pools of samples by MODEL=name on SETS="sp
 
 bench-plangen: model ## PlanGEN beside best of n at equal tokens, judged by programs and by the model
 	@$(BIN)/python -m burnish.bench.plangen $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
+
+bench-iad: model ## refining under feedback beside best of n, with placebos, at equal samples and at equal tokens
+	@$(BIN)/python -m burnish.bench.iad $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
 
 bench-its-hub: model ## side by side with its_hub on one vllm serve, in an environment of its own
 	@$(BIN)/python -m burnish.bench.its_hub --out $(RESULTS)

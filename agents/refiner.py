@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ..core.candidate import Candidate
 from ..core.completion import Completion
 from ..core.context import Context
 from ..core.errors import GenerationFailed
 from ..core.extract import words
+from ..core.ids import text_hash
 from ..core.prompt import Message, Prompt
 from ..core.proposer import Proposal
 from ..core.verdict import Verdict
@@ -23,6 +24,10 @@ from .critic import Critic
 from .feedback import Mode, direction, scored, without_reference
 from .solver import Solver
 from .templates import fill, load
+
+Control: TypeAlias = Literal["none", "swapped", "foreign"]
+"""What an experiment changes to see whether it is what is said that helps. `swapped`: the texts of the best and of the
+rejected answer change places, what is said of each does not. `foreign`: what is wrong is told of other questions' answers."""
 
 _BASE_AGAIN = "This very answer was given more than once. Do not repeat it: give another one."
 _REJECTED_AGAIN = "The rejected answer was given more than once. Do not repeat it."
@@ -35,8 +40,10 @@ class Refiner(Solver):
 
     feedback: Mode = "directional+critique"
     """What a rewrite is told."""
-    layout: Literal["question", "turns"] = "question"
-    """The earlier answer below the question, in one turn; or as a turn of the model's, with the question asked again."""
+    layout: Literal["question", "turns", "remarks"] = "question"
+    """The earlier answer below the question, in one turn; or as a turn of the model's, with the question asked again; or not
+    shown at all, so that it cannot be copied: only what is said of it."""
+    control: Control = "none"
     critic: Critic = field(default_factory=Critic)
     """Who criticises, where the mode asks for it: one more call for each rewrite."""
     request: str = field(default_factory=lambda: load("refine"))
@@ -47,6 +54,8 @@ class Refiner(Solver):
     """Template of the answer to be rewritten: fields `judged`, `answer`."""
     rejected: str = field(default_factory=lambda: load("refine_rejected"))
     """Template of a rejected answer: fields `judged`, `answer`."""
+    foreign: str = field(default_factory=lambda: load("refine_foreign"))
+    """What was said of answers to other questions, a line each, for the control `foreign`."""
 
     async def propose(self, ctx: Context, proposal: Proposal) -> Completion:
         """One completion: a rewrite, or what a solver makes."""
@@ -60,6 +69,8 @@ class Refiner(Solver):
         """What the critic says; empty where nobody asks it, or its call fails."""
         if self.feedback not in ("critique", "directional+critique"):
             return ""
+        if self.control == "foreign":
+            return self._foreign(candidate)
         try:
             return await self.critic(ctx, candidate, key="critique")
         except GenerationFailed:
@@ -71,27 +82,39 @@ class Refiner(Solver):
         said = dict(zip((p.id for p in proposal.parents), proposal.verdicts, strict=True))
         ours = without_reference(said[base.id], ctx.task, base)
         theirs = without_reference(said[rejected.id], ctx.task, rejected) if rejected else None
-        notes = list[str]()
+        if self.control == "foreign":
+            ours, theirs = self._of_another(ours, base), rejected and self._of_another(theirs, rejected)
+        elif self.control == "swapped" and rejected:
+            base, rejected = rejected, base
+        notes, hidden = list[str](), self.layout == "remarks"
         if self.layout == "question":
             notes.append(self._shown(self.best, base, ours))
-        if rejected and self.feedback != "none":
+        if rejected and self.feedback != "none" and not hidden:
             notes.append(self._shown(self.rejected, rejected, theirs))
         if "directional" in self.feedback:
             notes.append(direction(ours, theirs))
-        elif self.layout == "turns" and self.feedback == "scalar" and scored(ours):
+        elif self.layout != "question" and self.feedback == "scalar" and scored(ours):
             notes.append(f"Your answer: {scored(ours)}.")
         if critique:
             notes.append(f"A critic says of the answer to be rewritten: {critique}")
-        if repeated is base:
+        if repeated is base and not hidden:
             notes.append(_BASE_AGAIN)
         elif repeated:
-            notes.append(_OTHER_AGAIN + repeated.text if self.feedback == "none" else _REJECTED_AGAIN)
+            notes.append(_OTHER_AGAIN + repeated.text if hidden or self.feedback == "none" else _REJECTED_AGAIN)
         text = "\n\n".join(note for note in notes if note)
         question = ctx.task.prompt
         if self.layout == "turns":
             last = Message("user", fill(self.turn, question=question, notes=text).strip())
             return Prompt((*(chat.messages or ()), Message("assistant", base.text), last))
         return Prompt((*(chat.messages or ())[:-1], Message("user", fill(self.request, question=question, notes=text))))
+
+    def _of_another(self, verdict: Verdict | None, candidate: Candidate) -> Verdict | None:
+        """The verdict with another answer's faults in place of what is wrong."""
+        return verdict.but(feedback=self._foreign(candidate)) if verdict and verdict.feedback else verdict
+
+    def _foreign(self, candidate: Candidate) -> str:
+        lines = self.foreign.strip().splitlines()
+        return lines[int(text_hash(candidate.text)[:8], 16) % len(lines)] if lines else ""
 
     def _shown(self, template: str, candidate: Candidate, verdict: Verdict | None) -> str:
         told = scored(verdict) if self.feedback in ("scalar", "directional", "directional+critique") else ""

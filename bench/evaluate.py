@@ -1,22 +1,33 @@
-"""A comparison by the default model: carried out where it is not done yet, and counted from the store."""
+"""What benchmarks that compare methods share: which tasks, a comparison carried out where it is not done yet, and counted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compare.plan import Plan
+from ..core.errors import ConfigError
 from ..core.text import one_line
 from .report import say
 
 if TYPE_CHECKING:
     from ..compare.trial import Trials
     from ..core.engine import Engine
+    from ..core.task import Task
 
 ENGINE_ARGS: dict[str, Any] = {"max_model_len": 1024, "max_num_seqs": 64}
 
 
 async def carried_out(
-    store: str, plan: Plan, engine: Engine | None = None, *, model: str | None = None, keep_engine: bool = False
+    store: str,
+    plan: Plan,
+    engine: Engine | None = None,
+    *,
+    model: str | None = None,
+    engine_args: Mapping[str, Any] = ENGINE_ARGS,
+    keep_engine: bool = False,
 ) -> Trials:
     """The trials of a comparison. No engine is started if nothing is left to do; without one given it is vLLM's.
 
@@ -35,9 +46,9 @@ async def carried_out(
             say(f"{plan.name}: {len(plan.arms)} arms, {len(plan.tasks)} tasks")
             if engine is None:
                 say("starting the engine (about half a minute with vLLM on a CPU)")
-            recipes = {"default": recipe("vllm", model, ENGINE_ARGS)} if engine is None else {}
+            recipes = {"default": recipe("vllm", model, engine_args)} if engine is None else {}
             session = Session(
-                engine or make_engine("vllm", model, ENGINE_ARGS),
+                engine or make_engine("vllm", model, engine_args),
                 store=opened,
                 concurrency=64,
                 recipes=recipes,
@@ -51,3 +62,23 @@ async def carried_out(
         return measure.trials(opened.reader(), plan)
     finally:
         await opened.close()
+
+
+def chosen_tasks(name: str, data: Path | None, family: str | None, limit: int, max_tokens: int | None = None) -> list[Task]:
+    """`limit` tasks of a set, or of one family of it; with `max_tokens` their answers are no longer than that.
+
+    Raises:
+        ConfigError: there is no such set or family, or its files are missing.
+    """
+    from .sets.registry import load_tasks
+
+    tasks = load_tasks(name, data, limit=None if family else limit)
+    if max_tokens is not None:
+        tasks = [replace(t, sampling={**t.sampling, "max_tokens": max_tokens}) for t in tasks]
+    if family is None:
+        return tasks
+    own = [t for t in tasks if t.metadata.get("family") == family]
+    if not own:
+        known = ", ".join(sorted({str(t.metadata["family"]) for t in tasks if "family" in t.metadata})) or "none"
+        raise ConfigError(f"{name} has no family {one_line(family)!r}", hint=f"its families: {known}")
+    return own[:limit]

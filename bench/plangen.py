@@ -12,17 +12,18 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..compare.plan import Arm, Plan
 from ..core.budget import Budget
-from ..core.errors import BurnishError, ConfigError
+from ..core.errors import BurnishError
 from ..core.ids import Json, as_json
 from ..core.text import one_line
 from ..stats import paired_bootstrap, power_sentence
+from .evaluate import chosen_tasks
 from .plangen_faults import Agents, Lost, agent_rows, agents, choice_lines, lost_rows, token_rows
 from .report import aligned, machine, say
 
@@ -172,21 +173,6 @@ def _fault(trials: Sequence[Trial], found: Agents) -> Json:
     return as_json({"lost": asdict(Lost.of(trials)), "agents": asdict(found)})
 
 
-def _tasks(name: str, data: Path | None, family: str | None, limit: int, max_tokens: int | None) -> list[Task]:
-    from .sets.registry import load_tasks
-
-    tasks = load_tasks(name, data, limit=None if family else limit)
-    if max_tokens is not None:
-        tasks = [replace(t, sampling={**t.sampling, "max_tokens": max_tokens}) for t in tasks]
-    if family is None:
-        return tasks
-    own = [t for t in tasks if t.metadata.get("family") == family]
-    if not own:
-        known = ", ".join(sorted({str(t.metadata["family"]) for t in tasks if "family" in t.metadata})) or "none"
-        raise ConfigError(f"{name} has no family {one_line(family)!r}", hint=f"its families: {known}")
-    return own[:limit]
-
-
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
     """Measure, print the tables, write the results. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m burnish.bench.plangen", description="PlanGEN at equal generated tokens")
@@ -208,7 +194,7 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
     found: dict[str, Json] = {}
     try:
         order = Order(
-            tasks=_tasks(args.set, args.data, args.family, args.limit, args.max_tokens),
+            tasks=chosen_tasks(args.set, args.data, args.family, args.limit, args.max_tokens),
             name=f"plangen-{label}-{args.limit}x{args.tokens}",
             tokens=args.tokens,
             agent_tokens=args.agent_tokens,

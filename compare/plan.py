@@ -26,7 +26,8 @@ class Arm:
     """Built-in name or target."""
     settings: Mapping[str, Json] = field(default_factory=dict[str, Json])
     verifier: Json = "task"
-    """`task`: that of each task; `grader`: each task's grader, an oracle; `none`; or a verifier's name or description."""
+    """`task`: that of each task; `grader`: each task's grader, an oracle; `none`; or a verifier's name or description, in which
+    `"verifier": "task"` and `"verifier": "grader"` stand for the task's own: a noisy one, say."""
     budget: Budget = field(default_factory=Budget)
     """Of each run, instead of the comparison's; empty for the latter."""
 
@@ -41,14 +42,28 @@ class Arm:
                 return list(tasks)
             case "none":
                 return [replace(t, verifier=None) for t in tasks]
-            case "grader":
-                if bare := next((t.id for t in tasks if t.grader is None), None):
-                    raise ConfigError(
-                        f"the task {bare} has no grader, which the arm {self.name} verifies with", hint="verifier=task"
-                    )
-                return [replace(t, verifier=t.grader) for t in tasks]
             case spec:
-                return [replace(t, verifier=spec) for t in tasks]
+                return [replace(t, verifier=self._meant(spec, t)) for t in tasks]
+
+    def _meant(self, spec: Json, task: Task) -> Json:
+        """A verifier's description for one task."""
+        match spec:
+            case "task":
+                return task.verifier
+            case "grader" if task.grader is None:
+                raise ConfigError(
+                    f"the task {task.id} has no grader, which the arm {self.name} verifies with", hint="verifier=task"
+                )
+            case "grader":
+                return task.grader
+            case {"verifier": "task" | "grader" as inner, **rest}:
+                if (own := self._meant(inner, task)) is None:
+                    raise ConfigError(
+                        f"the task {task.id} has no verifier, which the arm {self.name} wraps", hint="verifier=grader"
+                    )
+                return {**rest, "verifier": own}
+            case _:
+                return spec
 
     def to_json(self) -> dict[str, Json]:
         """Plain form for storing."""

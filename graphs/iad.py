@@ -6,7 +6,7 @@ from typing import Any
 
 from ..agents.critic import Critic
 from ..agents.feedback import Mode
-from ..agents.refiner import Refiner
+from ..agents.refiner import Control, Refiner
 from ..core.sampling import Sampling
 from ..search.iad import IAD
 from .builtin import Graph, one_node
@@ -24,7 +24,7 @@ def iad(settings: IadSettings) -> Graph:
         rejected=settings.rejected,
         patience=settings.patience,
     )
-    return _search(policy, settings, settings.feedback)
+    return _search(policy, settings, settings.feedback, settings.control)
 
 
 def self_refine(settings: SelfRefineSettings) -> Graph:
@@ -45,7 +45,7 @@ def _shared(settings: RefineSettings) -> dict[str, Any]:
     return {"first": first, **{name: getattr(settings, name) for name in names}}
 
 
-def _search(policy: IAD, settings: RefineSettings, feedback: Mode) -> Graph:
+def _search(policy: IAD, settings: RefineSettings, feedback: Mode, control: Control = "none") -> Graph:
     sampling = Sampling(
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
@@ -53,6 +53,8 @@ def _search(policy: IAD, settings: RefineSettings, feedback: Mode) -> Graph:
         logprobs=0 if settings.logprobs else None,
     )
     critic = Critic(sampling=Sampling(max_tokens=settings.critic_tokens, temperature=0.3))
-    refiner = Refiner(system=settings.system, sampling=sampling, feedback=feedback, layout=settings.layout, critic=critic)
+    refiner = Refiner(
+        system=settings.system, sampling=sampling, feedback=feedback, layout=settings.layout, control=control, critic=critic
+    )
     node = search_node(policy, refiner, settings.verifier, extract=settings.extract, width=settings.width)
     return one_node(policy.name, node)

@@ -16,8 +16,10 @@ class RefineSettings(SearchSettings):
     rounds: int = Field(4, ge=0, description="Most rounds after them")
     per_round: int = Field(1, ge=1, description="Candidates of a round")
     temperature0: float | None = Field(None, ge=0, le=2, description="Temperature of the first draws; null for the same")
-    layout: Literal["question", "turns"] = Field(
-        "question", description="The earlier answer below the question, or as a turn of the model's with the question again"
+    layout: Literal["question", "turns", "remarks"] = Field(
+        "question",
+        description="The earlier answer below the question; or as a turn of the model's with the question again; or not shown, "
+        "only what is said of it",
     )
     critic_tokens: int = Field(128, ge=1, description="Most tokens of one critique")
     target: float | None = Field(None, ge=0, le=1, description="Score that ends the search; null for none")
@@ -40,6 +42,10 @@ class IadSettings(RefineSettings):
     rejected: Literal["worst_of_all", "last_rejected", "none"] = Field(
         "worst_of_all", description="Which rejected candidate a rewrite is shown beside the best"
     )
+    control: Literal["none", "swapped", "foreign"] = Field(
+        "none",
+        description="For experiments: texts of best and rejected answer exchanged, or what is wrong told of other answers",
+    )
     patience: int | None = Field(
         None, ge=1, description="Rounds without an accepted candidate that end the search; null for none"
     )
@@ -54,6 +60,8 @@ class SelfRefineSettings(RefineSettings):
 class SequentialRevisionSettings(RefineSettings):
     """Settings of `sequential_revision`."""
 
-    layout: Literal["question", "turns"] = Field(
-        "turns", description="The earlier answer below the question, or as a turn of the model's with the question again"
+    layout: Literal["question", "turns", "remarks"] = Field(
+        "turns",
+        description="The earlier answer below the question; or as a turn of the model's with the question again; or not shown, "
+        "only what is said of it",
     )

@@ -76,6 +76,29 @@ async def test_the_earlier_answer_can_be_a_turn_of_its_own(tmp_path):
     assert "word 2 is off" in prompts[1][3].text
 
 
+async def test_remarks_tell_what_is_wrong_and_show_no_answer(tmp_path):
+    prompts, _ = await asked(tmp_path, ["a x x", "x x x", "a b c"], rounds=2, feedback="directional", layout="remarks")
+    assert "word 2 is off" in prompts[2][-1].text
+    assert "a x x" not in prompts[2][-1].text
+    assert "x x x" not in prompts[2][-1].text
+
+
+async def test_placebos_tell_as_much_and_nothing_true(tmp_path):
+    told = {}
+    for control in ("none", "swapped", "foreign"):
+        folder = tmp_path / control
+        folder.mkdir()
+        prompts, _ = await asked(folder, ["a x x", "x x x", "a b c"], rounds=2, feedback="directional", control=control)
+        told[control] = prompts[2][-1].text
+    best = "An answer that was given (score 0.33 of 1):\n"
+    assert best + "a x x" in told["none"]
+    assert best + "x x x" in told["swapped"]
+    assert "word 2 is off" in told["swapped"]
+    assert best + "a x x" in told["foreign"]
+    assert "word 2 is off" not in told["foreign"]
+    assert "What is wrong with the best answer: " in told["foreign"]
+
+
 async def test_a_repeated_answer_is_told_not_to_be_repeated(tmp_path):
     prompts, _ = await asked(tmp_path, ["a x x"] * 3 + ["a b x"] * 2, rounds=4, feedback="none")
     assert ["Do not repeat" in p[-1].text for p in prompts] == [False, False, False, True, False]

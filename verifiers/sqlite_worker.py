@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from .sql_execution_worker import MOST_BYTES, MOST_ROWS, TOO_LARGE, Refused, Row, Rows, Select
+from .sql_hint import hint
 from .sql_prefix import right_until
 
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
@@ -50,6 +52,13 @@ _NOT_THE_QUERYS_FAULT = {
 }
 
 
+class _Database(sqlite3.Connection):
+    """A database, with what a refused query is told of it."""
+
+    columns: Mapping[str, list[str]] = MappingProxyType({})
+    """Of each table and view."""
+
+
 @contextmanager
 def opened(database: Mapping[str, str]) -> Generator[Select]:
     """A database, as the function that queries it: a file (`path`), or SQL text that builds one (`schema`).
@@ -72,15 +81,15 @@ def opened(database: Mapping[str, str]) -> Generator[Select]:
             connection.close()
 
 
-def _opened(database: Mapping[str, str]) -> sqlite3.Connection:
+def _opened(database: Mapping[str, str]) -> _Database:
     try:
         return _built(database["schema"]) if "schema" in database else _file(database["path"])
     except (sqlite3.Error, sqlite3.Warning, ValueError) as e:
         raise Refused("no_database", f"the database cannot be opened: {e}") from None
 
 
-def _file(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, isolation_level=None)
+def _file(path: str) -> _Database:
+    connection = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, isolation_level=None, factory=_Database)
     try:
         return _guarded(connection)
     except BaseException:
@@ -89,9 +98,9 @@ def _file(path: str) -> sqlite3.Connection:
 
 
 @functools.lru_cache(maxsize=8)
-def _built(schema: str) -> sqlite3.Connection:
+def _built(schema: str) -> _Database:
     """A private database out of SQL text. Queries cannot change it, so it is kept."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=_Database)
     connection.set_authorizer(_build_only)
     connection.executescript(schema)
     connection.set_authorizer(None)
@@ -106,17 +115,27 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
+def _guarded(connection: _Database) -> _Database:
     connection.text_factory = _text
     connection.executescript("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")
     connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()
-    tables = {
-        str(name).lower() for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    }
-    connection.set_authorizer(_authorizer(tables | _ALWAYS))
+    connection.columns = _columns(connection)
+    connection.set_authorizer(_authorizer({name.lower() for name in connection.columns} | _ALWAYS))
     for category, limit in _LIMITS.items():
         connection.setlimit(category, limit)
     return connection
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """The columns of each table and view. A view that does not work has none."""
+    names = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+    found: dict[str, list[str]] = {}
+    for name in names:
+        try:
+            found[name] = [str(c) for (c,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))]
+        except sqlite3.Error:
+            found[name] = []
+    return found
 
 
 def _authorizer(tables: set[str]) -> Callable[..., int]:
@@ -133,7 +152,7 @@ def _authorizer(tables: set[str]) -> Callable[..., int]:
     return allow
 
 
-def _rows(connection: sqlite3.Connection, query: str) -> Rows:
+def _rows(connection: _Database, query: str) -> Rows:
     """Column names and rows of one statement.
 
     Raises:
@@ -159,5 +178,7 @@ def _rows(connection: sqlite3.Connection, query: str) -> Rows:
             raise Refused("no_database", f"the database cannot be read: {text}") from None
         if "not authorized" in text or "prohibited" in text:
             raise Refused("forbidden_sql", f"SQL error: {text}") from None
-        raise Refused("sql_error", f"SQL error: {text}", right_until(query, text)) from None
+        there = hint(query, text, connection.columns)
+        said = f"SQL error: {text}; {there}" if there else f"SQL error: {text}"
+        raise Refused("sql_error", said, right_until(query, text)) from None
     return [name for name, *_ in cursor.description], rows
