@@ -13,7 +13,7 @@ MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model embedder demo test test-unit lint check bench bench-quality bench-models bench-plangen bench-iad bench-its-hub clean
+.PHONY: help env engine model embedder demo test test-unit test-faults lint check bench bench-quality bench-models bench-plangen bench-iad bench-its-hub clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -46,12 +46,15 @@ embedder: env ## the embedding model all-MiniLM-L6-v2, which dense retrieval is 
 demo: model ## all of the above, then the demo: best-of-n on real tasks, and how to look at the trace
 	@$(BIN)/python -m burnish.bench.demo
 
-test: model embedder ## all tests, those with vLLM included; with PostgreSQL where its programs are found
+test: model embedder ## all tests on all cores, those with vLLM included; with PostgreSQL where its programs are found
 	@echo 'test: everything'
-	@.ci/with-postgres $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@.ci/with-postgres $(BIN)/python -m pytest -n logical --dist loadfile $(PYTEST_ARGS)
 
-test-unit: env ## the tests that need neither vLLM nor PostgreSQL, on all cores
+test-unit: env ## the tests that need neither vLLM nor PostgreSQL
 	@$(BIN)/python -m pytest -m 'not vllm and not postgres' -n logical --dist loadfile $(PYTEST_ARGS)
+
+test-faults: env ## kills at every named point and at random, over all graphs and both stores: some 1,500 kills, half an hour
+	@BURNISH_FAULTS=all BURNISH_KILLS=20 .ci/with-postgres $(BIN)/python -m pytest tests/test_faults.py tests/test_kill.py tests/test_plangen_kill.py $(PYTEST_ARGS)
 
 lint: env ## style and types
 	@echo 'lint: ruff, pyright'

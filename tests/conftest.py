@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import signal
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,20 @@ class _Root:
     @staticmethod
     def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         return pytest.Dir.from_parent(parent, path=path) if path == Path(__file__).parent.parent else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Side by side, a file stays with one process, for its fixtures, and what needs vLLM with one, for the one engine."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneEngine(LoadFileScheduling):
+        @lru_cache  # noqa: B019 - there is one scheduler
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "vllm" if "mark.vllm" in (config.rootpath / file).read_text(encoding="utf-8") else file
+
+    return OneEngine(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
