@@ -26,7 +26,9 @@ from .core.errors import (
     RetrievalFailed,
     StoreError,
     VerifierFailed,
+    Waiting,
 )
+from .core.human import Question, Reply
 from .core.policy import Expansion, Moves, Policy, Probe, Scored, Selection, TaskView
 from .core.prompt import ImagePart, Message, Prompt, TextPart
 from .core.proposer import Proposal, Proposer
@@ -106,9 +108,11 @@ __all__ = [
     "Prompt",
     "Proposal",
     "Proposer",
+    "Question",
     "Rebase",
     "Refiner",
     "ReplayMismatch",
+    "Reply",
     "Result",
     "RetrievalFailed",
     "Sampling",
@@ -129,6 +133,7 @@ __all__ = [
     "Verdict",
     "Verifier",
     "VerifierFailed",
+    "Waiting",
     "make_verifier",
     "run",
     "run_search",

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .core.budget import Ledger
 from .core.candidate import Candidate
 from .core.completion import Completion
 from .core.context import Context, Run
 from .core.engine import Engine
-from .core.errors import BudgetExhausted, BurnishError, Cancelled, ConfigError, ReplayMismatch, StoreError
+from .core.errors import BudgetExhausted, BurnishError, Cancelled, ConfigError, ReplayMismatch, StoreError, Waiting
+from .core.human import Asker
+from .core.ids import new_run_id
 from .core.journal import RunRecord
 from .core.result import Result
 from .core.runs import RunEnd, RunOutcome
 from .core.stop import Stop
 from .core.text import one_line
 from .core.verdict import Verdict
+from .graphs.interrupts import invoke
 from .graphs.position import Steps
 from .verifiers.registry import make_verifier
 
@@ -29,11 +32,17 @@ _RECURSION_LIMIT = 1000
 
 
 async def execute(
-    graph: Graph, journal: RunRecord, engines: Mapping[str, Engine], stop: Stop, *, grade_all: bool = False
+    graph: Graph,
+    journal: RunRecord,
+    engines: Mapping[str, Engine],
+    stop: Stop,
+    *,
+    grade_all: bool = False,
+    asker: Asker | None = None,
 ) -> Result:
     """Run a graph under a lease that is already held, and record how it ends.
 
-    With `grade_all` the task's grader judges every candidate, else only the answer.
+    With `grade_all` the task's grader judges every candidate, else only the answer. `asker` asks a person at once.
 
     Raises:
         StoreError: the storage failed, or the run was taken over: nothing can be recorded any more.
@@ -50,6 +59,7 @@ async def execute(
         ledger=ledger,
         stop=Stop(stop),
         locate=steps.locate,
+        asker=asker,
     )
     steps.run = run
     ctx = Context(run, stop=run.stop)
@@ -68,8 +78,7 @@ async def execute(
         raise
     except Exception as e:
         error = e if isinstance(e, BurnishError) else _unexpected(e)
-        status = "interrupted" if isinstance(error, Cancelled) else "failed"
-        end = RunEnd(status=status, error_code=error.code, error=one_line(str(error), 1000))
+        end = RunEnd(status=_status(error), error_code=error.code, error=one_line(str(error), 1000))
     finally:
         run.stop.close()
     await journal.finish(end, ledger.elapsed)
@@ -94,14 +103,17 @@ async def _invoke(graph: Graph, ctx: Context, steps: Steps) -> Mapping[str, Any]
     config: Any = {
         "callbacks": [steps],
         "recursion_limit": _RECURSION_LIMIT,
-        "configurable": {"thread_id": ctx.run.journal.run_id},
+        # Of this execution: a checkpointer of the graph must not go on where an earlier one stopped.
+        "configurable": {"thread_id": f"{ctx.run.journal.run_id}.{new_run_id()}"},
     }
     try:
-        state = await ctx.run.stop.race(graph.ainvoke(start, config, context=ctx))
+        state = await ctx.run.stop.race(invoke(graph, start, config, ctx, steps))
     except BudgetExhausted as e:
         ctx.run.limit = e.limit
+        _not_waiting(ctx.run)
         best = ctx.run.best
         return {"answer": best.text if best else None, "candidate_id": best.id if best else None}
+    _not_waiting(ctx.run)
     if not isinstance(state, Mapping):
         raise ConfigError(f"the graph's final state is a {type(state).__name__}", hint="use a state with the key 'answer'")
     return cast("Mapping[str, Any]", state)
@@ -153,6 +165,16 @@ async def _grade(ctx: Context, chosen: Candidate | None, others: Sequence[Candid
     if chosen is None:
         return Verdict.failed("there is no answer", reason="no_answer")
     return await ctx.verify(grader, chosen, grading=True)
+
+
+def _status(error: BurnishError) -> Literal["interrupted", "waiting", "failed"]:
+    return "interrupted" if isinstance(error, Cancelled) else "waiting" if isinstance(error, Waiting) else "failed"
+
+
+def _not_waiting(run: Run) -> None:
+    """A node may have caught what says that a question has no reply; the run waits all the same."""
+    if run.waiting:
+        raise run.waiting
 
 
 def _all_asked_for(run: Run) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from .core.engine import Engine
+from .core.human import Asker
 from .core.result import Result
 from .core.task import Task
 from .session import Session
@@ -25,17 +26,24 @@ _engines: dict[int, Engine] = {}
 
 
 def run(
-    graph: object, task: Task | str | Mapping[str, Any], engine: Engine | None = None, *, store: str | None = None, **options: Any
+    graph: object,
+    task: Task | str | Mapping[str, Any],
+    engine: Engine | None = None,
+    *,
+    store: str | None = None,
+    ask: Asker | None = None,
+    **options: Any,
 ) -> Result:
     """Run a graph on one task and wait for the result. May be called anywhere, a running event loop included.
 
     The engine stays up for the next call and is closed when the process ends. Without an engine the default model is
-    served by vLLM. `options` are those of `Session.run`: settings, budget, seed.
+    served by vLLM. `ask` asks a person what the run asks; it runs in a thread, and may wait for input.
+    `options` are those of `Session.run`: settings, budget, seed.
 
     Raises:
         BurnishError: as `Session.run`.
     """
-    return submit(_run(graph, task, engine, store, options))
+    return submit(_run(graph, task, engine, store, ask, options))
 
 
 def submit(work: Coroutine[Any, Any, T]) -> T:
@@ -49,11 +57,16 @@ def submit(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _run(
-    graph: object, task: Task | str | Mapping[str, Any], engine: Engine | None, store: str | None, options: dict[str, Any]
+    graph: object,
+    task: Task | str | Mapping[str, Any],
+    engine: Engine | None,
+    store: str | None,
+    ask: Asker | None,
+    options: dict[str, Any],
 ) -> Result:
     engine = engine or _default()
     _engines[id(engine)] = engine
-    async with Session(engine, store=store, keep_engines=True) as session:
+    async with Session(engine, store=store, keep_engines=True, ask=ask) as session:
         return await session.run(graph, task, **options)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .core.budget import Budget
-from .core.engine import Engine, engine_difference, require
-from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable, Fenced
-from .core.ids import Json, as_json, derived_seed, new_run_id
+from .core.engine import Engine, engine_difference, most_usd, require
+from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable, Fenced, ReplayMismatch
+from .core.human import Asker
+from .core.ids import Json, as_json, canonical_json, derived_seed, new_run_id
+from .core.redact import is_withheld, redact
 from .core.result import Result
 from .core.runs import RunEnd, RunSpec
 from .core.sampling import Sampling
@@ -40,6 +43,7 @@ class Session:
         recipes: Mapping[str, Json] | None = None,
         keep_engines: bool = False,
         grade_all: bool = False,
+        ask: Asker | None = None,
     ) -> None:
         """Prepare a session; nothing is started yet.
 
@@ -53,6 +57,7 @@ class Session:
             recipes: for each role how to make its engine again, stored with the runs.
             keep_engines: leave the engines running when the session closes.
             grade_all: have the tasks' graders judge every candidate, not only the answer: what measures verifiers.
+            ask: asks a person what runs ask; without it, or where it returns None, they wait for the answer.
         """
         given = {**({"default": engine} if engine else {}), **(engines or {})}
         if not given:
@@ -64,12 +69,17 @@ class Session:
         """Ends all runs of the session; they can be resumed."""
         self._given, self._recipes, self._keep = given, dict(recipes or {}), keep_engines
         self._grade_all = grade_all
+        self._ask = ask
         self._calls, self._attempts = calls, attempts
         self._url = store
         self._store: Store | None = None
+        self._withheld: dict[str, Task] = {}
+        """By run, tasks whose verifiers hold secrets, which are not stored."""
         self._slots = asyncio.Semaphore(concurrency)
         self._concurrency = concurrency
         self._stack = AsyncExitStack()
+        self.running = 0
+        """How many runs are being worked on."""
         self.engines: dict[str, Engine] = {}
         """Engines by role, with their limits around them."""
 
@@ -134,6 +144,7 @@ class Session:
 
         Raises:
             BurnishError: the run failed or was stopped; it is stored and can be resumed. The error's `run_id` names it.
+            Waiting: it waits for a person's answer.
         """
         built = build_graph(graph, settings)
         spec = self._spec(graph, Task.of(task), settings, Budget.of(budget), seed, None)
@@ -205,6 +216,55 @@ class Session:
         async for result in self._all(list(run_ids), None):
             yield result
 
+    async def fork(
+        self,
+        run_id: str,
+        at: str,
+        *,
+        settings: Mapping[str, Json] | None = None,
+        verifier: Json = "task",
+        budget: Budget | str | Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        graph: object | None = None,
+        on_start: Callable[[str], None] | None = None,
+    ) -> Result:
+        """A new run that begins with another one's record up to a point, and goes on anew from there.
+
+        Args:
+            run_id: the other run's whole id; it stays as it is.
+            at: where they part: a node, a position, a fact's number, or `end` (`traces.fork.find_point`).
+            settings: changes to the other run's settings.
+            verifier: replaces the task's own (`task`); it judges what is taken over as well. None for nobody.
+            budget: limits instead of the other run's; what was taken over counts.
+            seed: of what is done anew, instead of the other run's.
+            graph: as for `resume`.
+            on_start: told the new run's id once it is stored.
+
+        Raises:
+            BurnishError: as `run`.
+            ReplayMismatch: what was changed reaches back before the point.
+        """
+        from .traces.fork import find_point, inherit
+
+        reader = self.store.reader()
+        old, point = reader.spec(run_id), find_point(reader, run_id, at)
+        known = {**old.settings, **(settings or {})}
+        task = old.task if verifier == "task" else replace(old.task, verifier=verifier)
+        _nothing_withheld(replace(old, task=task), known)
+        built = build_graph(graph or old.graph, {} if hasattr(graph, "ainvoke") else known)
+        limits = old.budget if budget is None else Budget.of(budget)
+        spec = self._spec(old.graph if graph is None else graph, task, known, limits, old.seed if seed is None else seed, None)
+        spec = replace(spec, forked_from=old.id, forked_at=point.position)
+        models = {role: engine.info.model for role, engine in self.engines.items()}
+        unsaid = _replaced_verifier(old, spec)
+        await self.store.create_fork(spec, await asyncio.to_thread(inherit, reader, old.id, point, spec.id, models, unsaid))
+        if on_start:
+            on_start(spec.id)
+        result = await self._execute(spec.id, built)
+        if isinstance(result.error, ReplayMismatch):
+            result.error.hint = "what was changed reaches back before the point; fork at an earlier one"
+        return _returned(result)
+
     async def _all(self, run_ids: list[str], graph: object | None) -> AsyncIterator[Result]:
         # Only as many tasks as may run: ten thousand waiting runs cost nothing.
         waiting = iter(run_ids)
@@ -228,23 +288,31 @@ class Session:
         async with self._slots:
             if self.stop.requested:
                 return Result(run_id=run_id, task_id="", error=Cancelled("stopped before it began"))
+            self.running += 1
             try:
                 return await self._leased(await self.store.acquire(run_id), graph)
             except Fenced as e:
                 return Result(run_id=run_id, task_id="", error=e)
+            finally:
+                self.running -= 1
 
     async def _leased(self, journal: RunJournal, graph: object | None) -> Result:
         from .execution import execute
 
+        if task := self._withheld.pop(journal.run_id, None):
+            journal.spec = replace(journal.spec, task=task)
         spec = journal.spec
         try:
+            _nothing_withheld(spec, {} if hasattr(graph, "ainvoke") else spec.settings)
             self._same_engines(journal)
+            if spec.budget.usd is not None:
+                _priced(self.engines)
             # A compiled graph has its settings within it.
             built = build_graph(graph or spec.graph, {} if hasattr(graph, "ainvoke") else spec.settings)
         except BurnishError as e:
             await journal.finish(RunEnd(status="interrupted", error_code=e.code, error=e.message), journal.elapsed)
             return Result(run_id=spec.id, task_id=spec.task.id, error=e)
-        return await execute(built, journal, self.engines, self.stop, grade_all=self._grade_all)
+        return await execute(built, journal, self.engines, self.stop, grade_all=self._grade_all, asker=self._ask)
 
     def _spec(
         self, graph: object, task: Task, settings: Mapping[str, Json] | None, budget: Budget, seed: int, batch_id: str | None
@@ -256,11 +324,16 @@ class Session:
         needs = Sampling(logprobs=logprobs).but(**task.sampling).needs
         if engine := self.engines.get("proposer") or self.engines.get("default"):
             require(engine, needs, why=f"the task {task.id}", others=capabilities())
+        if budget.usd is not None:
+            _priced(self.engines)
         described: dict[str, Json] = {
             role: {**engine.info.to_json(), "recipe": self._recipes.get(role)} for role, engine in self.engines.items()
         }
+        run_id, plain = new_run_id(), task.to_json()
+        if redact(plain) is not plain:
+            self._withheld[run_id] = task
         return RunSpec(
-            id=new_run_id(),
+            id=run_id,
             task=task,
             graph=graph_name(graph),
             settings=dict(settings or {}),
@@ -278,11 +351,42 @@ class Session:
             engine = self.engines.get(role) or self.engines.get("default")
             if engine is None:
                 raise EngineUnavailable(f"the run used an engine for the role {role!r}, this session has none", hint="give one")
-            differ = engine_difference(stored, engine.info.to_json())
+            differ = engine_difference(stored, cast("Mapping[str, Json]", redact(engine.info.to_json())))
             if differ:
                 raise EngineUnavailable(
                     f"the run began with another engine: {differ}", hint="resume with the engine it began with"
                 )
+
+
+def _nothing_withheld(spec: RunSpec, settings: Mapping[str, Json]) -> None:
+    """Refuse to go on without a secret that was in a run's configuration, and is not stored."""
+    for what, value in (("settings", settings), ("task", spec.task.to_json())):
+        if is_withheld(value):
+            raise ConfigError(
+                f"the {what} of the run {spec.id[-8:]} held a secret, and secrets are not stored",
+                hint="start a new run; a secret in an environment variable need not be in the configuration",
+            )
+
+
+def _priced(engines: Mapping[str, Engine]) -> None:
+    """Refuse a limit on money where a price is not known: it would not limit anything."""
+    for engine in engines.values():
+        if most_usd(engine, 1, 1) is None:
+            raise ConfigError(
+                f"the budget limits money, and the price of the model {engine.info.model} is not known",
+                hint="give the engine its prices: input_price=, output_price=; or limit tokens",
+            )
+
+
+def _replaced_verifier(old: RunSpec, new: RunSpec) -> Collection[str] | None:
+    """The name of the verifier that another one stands for now; empty if there was none, None if it is the same."""
+    from .verifiers.registry import make_verifier
+
+    before, after = (spec.settings.get("verifier", "task") for spec in (old, new))
+    before, after = old.task.verifier if before == "task" else before, new.task.verifier if after == "task" else after
+    if canonical_json(before) == canonical_json(after):
+        return None
+    return () if before is None else (make_verifier(before).name,)
 
 
 @cache

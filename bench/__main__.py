@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import BurnishError
 from .report import Section, say, table, write
 
-NAMES = ("startup", "memory", "overhead", "makespan", "sandbox", "throughput")
+NAMES = ("startup", "memory", "overhead", "makespan", "rag", "sandbox", "throughput")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +44,7 @@ def run(names: Sequence[str]) -> list[Section]:
             "startup": lambda: _startup(store),
             "overhead": _overhead,
             "makespan": _makespan,
+            "rag": _rag,
             "sandbox": _sandbox,
             "throughput": _throughput,
         }
@@ -90,6 +91,12 @@ def _makespan() -> Section:
     from . import makespan
 
     return makespan.run()
+
+
+def _rag() -> Section:
+    from . import rag
+
+    return rag.run()
 
 
 def _throughput() -> Section:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -15,18 +13,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..core.errors import EngineUnavailable
+from ..engine.guarded import GuardedProcess
 from ..engine.install import installed
 from ..engine.models import DEFAULT_MODEL, ensure
 from ..engine.vllm_core import CPU_KV_CACHE_GIB
 
-START_S, END_S = 300.0, 15.0
+START_S = 300.0
 NAME = "served"
 """What the server calls the model."""
 
 
 @contextmanager
 def vllm_serve(log: Path, *, model: str = DEFAULT_MODEL, max_model_len: int = 1024, max_num_seqs: int = 64) -> Generator[str]:
-    """The base URL of a server that is ready. It writes to `log`; all its processes end with the block.
+    """The base URL of a server that is ready. It writes to `log`; all its processes end with the block, or with this process.
 
     Raises:
         EngineUnavailable: it does not start.
@@ -45,13 +44,12 @@ def vllm_serve(log: Path, *, model: str = DEFAULT_MODEL, max_model_len: int = 10
         command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(max_model_len), "--block-size", "32"]
         command += ["--enforce-eager"]
         env = {"VLLM_CPU_KVCACHE_SPACE": str(CPU_KV_CACHE_GIB), "TORCH_COMPILE_DISABLE": "1", **env}
-    with log.open("ab") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
+    server = GuardedProcess(command, log=log, environment=env)
     try:
         _wait(server, port, log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        _end(server)
+        server.close()
 
 
 def _free_port() -> int:
@@ -60,7 +58,7 @@ def _free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(server: GuardedProcess, port: int, log: Path) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + START_S
     while time.monotonic() < until:
@@ -70,26 +68,3 @@ def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
             return
         time.sleep(0.3)
     raise EngineUnavailable("vllm serve does not start", hint=f"its log is {log}")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """End the whole process group: the server alone may leave its engine behind."""
-    for wish in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, wish)
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(END_S)
-            if wish == signal.SIGTERM and _alive(server.pid):
-                continue
-            return
-
-
-def _alive(group: int) -> bool:
-    """Whether a process of the group is left, after a moment to end."""
-    for _ in range(50):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return False
-        time.sleep(0.1)
-    return True

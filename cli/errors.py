@@ -10,6 +10,7 @@
 | 5 | no engine |
 | 6 | the store refuses |
 | 7 | another process has the run |
+| 8 | waits for a person's answer |
 | 130 | interrupted |
 """
 
@@ -26,7 +27,7 @@ from ..core.errors import BurnishError
 from ..core.text import one_line, printable
 from .output import emit_error, say
 
-OK, FAILURE, USAGE, UNVERIFIED, BUDGET, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, FAILURE, USAGE, UNVERIFIED, BUDGET, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 8, 130
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -59,7 +60,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if as_json:
         emit_error(found)
     else:
-        say(f"error: {printable(found['message'])}")
+        say(("" if status == WAITING else "error: ") + printable(found["message"]))
         if found["hint"]:
             say(f"hint: {printable(found['hint'])}")
     return status

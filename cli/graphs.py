@@ -4,51 +4,62 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from ..core.errors import ConfigError
 from ..core.ids import Json, as_json
-from . import completion
+from .extended import loaded_extensions
 from .groups import ListByDefault
-from .options import AsJson
-from .output import emit, paint, quiet_stdout, show, show_table
+from .options import AsJson, Setting
+from .options import Graph as GraphArg
+from .output import emit, paint, quiet_stdout, say, show, show_table
 from .values import pairs
 
 if TYPE_CHECKING:
     from ..graphs.builtin import Graph
     from ..graphs.registry import Builtin
 
-app = typer.Typer(cls=ListByDefault, help="Graphs that can be run: list, show.", rich_markup_mode=None)
+app = typer.Typer(cls=ListByDefault, help="Graphs that can be run: list, show, draw.", rich_markup_mode=None)
+
+
+class Form(Enum):
+    """How a graph is drawn."""
+
+    mermaid = "mermaid"
+    svg = "svg"
 
 
 @app.command("list")
 def list_graphs(as_json: AsJson = False) -> int:
-    """List the built-in graphs.
+    """List the built-in graphs, and those of installed distributions.
 
-    With --json, data is [{name, summary, settings: [{name, default, description}]}].
+    With --json, data is [{name, summary, settings: [{name, default, description}], origin, error}].
     """
     from ..graphs.registry import BUILTIN
 
+    listed: list[dict[str, Any]] = [
+        {"name": g.name, "summary": g.summary, "settings": _settings(g), "origin": "burnish", "error": ""}
+        for g in BUILTIN.values()
+    ]
+    with quiet_stdout():
+        for one in loaded_extensions("graph", BUILTIN):
+            summary, settings = _described(one.found)
+            listed.append({"name": one.name, "summary": summary, "settings": settings, "origin": one.origin, "error": one.error})
     if as_json:
-        emit([{"name": g.name, "summary": g.summary, "settings": _settings(g)} for g in BUILTIN.values()])
+        emit(listed)
         return 0
-    show_table(["GRAPH", "DOES"], [[g.name, g.summary] for g in BUILTIN.values()])
+    show_table(["GRAPH", "ORIGIN", "DOES"], [[g["name"], g["origin"], g["error"] or g["summary"]] for g in listed])
     return 0
 
 
 @app.command("show")
 def show_graph(
-    graph: Annotated[
-        str,
-        typer.Argument(
-            metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.", autocompletion=completion.graphs
-        ),
-    ],
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", envvar="BURNISH_SET", metavar="KEY=VALUE", help="Setting of the graph; repeatable."),
-    ] = None,
+    graph: GraphArg,
+    setting: Setting = None,
     as_json: AsJson = False,
 ) -> int:
     """Show a graph's settings, and its nodes and edges as a Mermaid diagram.
@@ -60,7 +71,7 @@ def show_graph(
     with quiet_stdout():
         built = build_graph(graph, pairs(setting or (), "--set"))
         known = BUILTIN.get(graph)
-        summary, settings = (known.summary, _settings(known)) if known else _of_target(graph)
+        summary, settings = (known.summary, _settings(known)) if known else _described(_own(graph))
         drawn = _drawn(built)
     if as_json:
         emit({"name": graph_name(graph), "summary": summary, "settings": settings, **drawn})
@@ -77,6 +88,33 @@ def show_graph(
     return 0
 
 
+@app.command("draw")
+def draw_graph(
+    graph: GraphArg,
+    setting: Setting = None,
+    form: Annotated[Form, typer.Option("--format", help="Text for Mermaid, or a picture.", show_default=False)] = Form.mermaid,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.", show_default="stdout")] = None,
+) -> int:
+    """Draw a graph's nodes and edges, dashed where a condition decides. Without --format the ending of --out says how."""
+    from ..graphs.registry import build_graph
+    from .svg import Edge, svg
+
+    with quiet_stdout():
+        plan = cast("Any", build_graph(graph, pairs(setting or (), "--set"))).get_graph(xray=True)
+        as_svg = form is Form.svg or (out is not None and out.suffix == ".svg")
+        edges = [Edge(e.source, e.target, str(e.data or ""), bool(e.conditional)) for e in plan.edges]
+        text = svg(list(plan.nodes), edges) if as_svg else str(plan.draw_mermaid())
+    if out is None:
+        show(text.rstrip())
+        return 0
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"{out} cannot be written: {e.strerror}", hint="give another file: --out") from None
+    say(f"wrote {out}")
+    return 0
+
+
 def _settings(builtin: Builtin) -> list[dict[str, Json]]:
     fields = builtin.settings.model_fields
     return [
@@ -85,11 +123,17 @@ def _settings(builtin: Builtin) -> list[dict[str, Json]]:
     ]
 
 
-def _of_target(target: str) -> tuple[str, list[dict[str, Json]]]:
-    """First line of the documentation, and the settings, of a graph of one's own."""
+def _own(graph: str) -> object:
+    """What an extension's name or a target stands for."""
+    from ..core.extensions import extension
     from ..core.target import load_target
 
-    found = load_target(target, what="graph")
+    found = extension("graph", graph)
+    return found.load() if found else load_target(graph, what="graph")
+
+
+def _described(found: object) -> tuple[str, list[dict[str, Json]]]:
+    """First line of the documentation, and the settings, of a graph of one's own."""
     if not inspect.isfunction(found):
         return "", []
     summary = (inspect.getdoc(found) or "").partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Command groups named by a noun: the bare noun lists."""
+"""Command groups named by a noun: the bare noun lists, or shows where there is only one thing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from typer.core import TyperGroup
 class ListByDefault(TyperGroup):
     """A group whose command `list` may be left out, with or without its options."""
 
+    default = "list"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+
+class ShowByDefault(ListByDefault):
+    """A group whose command `show` may be left out."""
+
+    default = "show"

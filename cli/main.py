@@ -11,14 +11,32 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import compare, corpus, db, doctor, engine, graphs, init, models, pool, run, runs, verifiers
+from . import (
+    compare,
+    config,
+    corpus,
+    db,
+    doctor,
+    engine,
+    export_sft,
+    graphs,
+    init,
+    models,
+    new,
+    pool,
+    rag,
+    run,
+    runs,
+    verifiers,
+    view,
+)
 from .errors import FAILURE, report, wants_json
 
 app = typer.Typer(
     name="burnish",
     help="Agent graphs with verifier-driven search; every call, candidate and verdict is kept in SQL.",
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 not verified, 4 budget spent, 5 no engine, 6 store, "
-    "7 another process has the run, 130 interrupted.",
+    "7 another process has the run, 8 waits for an answer, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -57,6 +75,7 @@ def root(
 
 
 app.command("init")(init.init)
+app.command("new")(new.new)
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
 app.add_typer(runs.app, name="runs")
@@ -66,7 +85,11 @@ app.add_typer(verifiers.app, name="verifiers")
 app.add_typer(engine.app, name="engine")
 app.add_typer(models.app, name="models")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(rag.app, name="rag")
+app.add_typer(export_sft.app, name="export")
 app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
+app.command("view")(view.view)
 app.command("doctor")(doctor.doctor)
 
 

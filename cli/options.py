@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from . import completion
+
 Store = Annotated[
     str | None,
     typer.Option(
@@ -21,7 +23,7 @@ Engine = Annotated[
         "--engine",
         envvar="BURNISH_ENGINE",
         metavar="NAME",
-        help="vllm, server, scripted, or one's own: module:attribute, file.py:attribute.",
+        help="vllm, server, litellm, scripted, or one's own: module:attribute, file.py:attribute.",
         show_default="vllm",
     ),
 ]
@@ -38,4 +40,32 @@ Model = Annotated[
 Concurrency = Annotated[
     int | None,
     typer.Option("--concurrency", envvar="BURNISH_CONCURRENCY", min=1, help="Most runs at once.", show_default="16"),
+]
+Verifier = Annotated[
+    str | None,
+    typer.Option(
+        "--verifier",
+        envvar="BURNISH_VERIFIER",
+        metavar="NAME",
+        help="Judges the candidates in place of the tasks' own: a name, a target, a JSON object, or none.",
+    ),
+]
+Limits = Annotated[
+    str | None,
+    typer.Option(
+        "--budget", envvar="BURNISH_BUDGET", metavar="LIMITS", help="Limits of each run: calls=16,tokens=9000,seconds=60."
+    ),
+]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", envvar="BURNISH_SET", metavar="KEY=VALUE", help="Setting of the graph; repeatable."),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", envvar="BURNISH_SEED", help="All sampling seeds derive from it.", show_default="0")
+]
+Graph = Annotated[
+    str,
+    typer.Argument(
+        metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.", autocompletion=completion.graphs
+    ),
 ]

@@ -1,6 +1,8 @@
-"""Defaults of a project: `burnish.toml` in the current folder, else `[tool.burnish]` of its `pyproject.toml`.
+"""Defaults of a project, and of a user.
 
-Flags go before the environment, that before this file, and this before what is built in.
+A project's are in `burnish.toml` in the current folder, else in `[tool.burnish]` of its `pyproject.toml`; a user's in
+`burnish.toml` in the configuration folder. Flags go before the environment, that before the project's file, that before the
+user's, and that before what is built in.
 
     engine = "vllm"
     store = "sqlite:///burnish.db"
@@ -16,14 +18,17 @@ Flags go before the environment, that before this file, and this before what is 
 
 from __future__ import annotations
 
+import os
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ..core.errors import ConfigError
+from ..core.redact import also
 
 FILE = "burnish.toml"
 
@@ -36,7 +41,9 @@ _KINDS: dict[str, tuple[type, str]] = {
     "concurrency": (int, "a whole number"),
     "engines": (dict, "a table of tables"),
     "graphs": (dict, "a table of tables"),
+    "redact": (list, "a list of regular expressions"),
 }
+_TABLES = ("engines", "graphs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +61,72 @@ class Project:
     """Arguments by engine name."""
     graphs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """Settings by graph."""
+    redact: Sequence[str] = ()
+    """Regular expressions of secrets that are not stored, besides those that are known (`core.redact`)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, and what it says."""
+
+    origin: Literal["project", "user"]
+    path: Path
+    values: Mapping[str, Any]
 
 
 def load_project(folder: Path | None = None) -> Project:
-    """Read the project's file; an empty project where there is none.
+    """Read the project's file and the user's; an empty project where there is neither.
+
+    The project's goes first: of a table of engines or graphs key by key, of `budget` as a whole; lists are joined. What `redact`
+    says holds in this process from then on.
 
     Raises:
-        ConfigError: the file is no TOML, or says what nobody understands.
+        ConfigError: a file is no TOML, or says what nobody understands.
+    """
+    values: dict[str, Any] = {}
+    for source in sources(folder):
+        for key, value in source.values.items():
+            if isinstance(value, list):
+                values[key] = [*values.get(key, ()), *value]
+            elif key in _TABLES:
+                known = values.setdefault(key, {})
+                known |= {name: {**inner, **known.get(name, {})} for name, inner in value.items()}
+            else:
+                values.setdefault(key, value)
+    project = Project(**values)
+    also(map(str, project.redact))
+    return project
+
+
+def sources(folder: Path | None = None) -> list[Source]:
+    """The files that there are, each checked: the project's, then the user's.
+
+    Raises:
+        ConfigError: a file is no TOML, or says what nobody understands.
     """
     folder = folder or Path.cwd()
-    own, shared = folder / FILE, folder / "pyproject.toml"
+    own, shared, users = folder / FILE, folder / "pyproject.toml", user_file()
+    found: list[Source] = []
     if own.is_file():
-        return _checked(_read(own), own.name)
-    if shared.is_file():
+        found.append(Source("project", own, _checked(_read(own), own.name)))
+    elif shared.is_file():
         tool: Any = _read(shared).get("tool", {})
-        return _checked(tool.get("burnish", {}), f"{shared.name} [tool.burnish]") if isinstance(tool, dict) else Project()  # pyright: ignore[reportUnknownArgumentType]
-    return Project()
+        said: object = cast("dict[str, Any]", tool).get("burnish", {}) if isinstance(tool, dict) else {}
+        found.append(Source("project", shared, _checked(said, f"{shared.name} [tool.burnish]")))
+    if users.is_file():
+        found.append(Source("user", users, _checked(_read(users), str(users))))
+    return found
+
+
+def user_file() -> Path:
+    """Where the user's defaults would be: in the platform's configuration folder."""
+    if sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    else:
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return folder / "burnish" / FILE
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -81,7 +138,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path.name} cannot be read: {e.strerror}", hint="check its permissions") from None
 
 
-def _checked(found: object, where: str) -> Project:
+def _checked(found: object, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{where} is no table", hint="keys: " + ", ".join(_KINDS))
     values = cast("dict[str, Any]", found)
@@ -93,8 +150,8 @@ def _checked(found: object, where: str) -> Project:
         kind, words = _KINDS[key]
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ConfigError(f"{where}: {key} is not {words}", hint="see docs/cli.md")
-        if key in ("engines", "graphs"):
+        if key in _TABLES:
             for name, inner in cast("dict[str, Any]", value).items():
                 if not isinstance(inner, dict):
                     raise ConfigError(f"{where}: {key}.{name} is no table", hint=f"[{key}.{name}]")
-    return Project(**values)
+    return values

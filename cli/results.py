@@ -27,15 +27,16 @@ COLOURS = {
     "abstain": "yellow",
     "killed": "yellow",
     "interrupted": "yellow",
+    "waiting": "yellow",
 }
 """Of the words that say how something ended."""
 
 
 def word(result: Result) -> str:
-    """How a run ended, in one word: its outcome, or `failed`, `interrupted`."""
+    """How a run ended, in one word: its outcome, or `failed`, `interrupted`, `waiting`."""
     if result.error is None:
         return str(result.outcome)
-    return "interrupted" if result.error.code == "cancelled" else "failed"
+    return {"cancelled": "interrupted", "waiting": "waiting"}.get(result.error.code, "failed")
 
 
 def status_of(result: Result) -> int:

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ..core.errors import BurnishError, ConfigError, Fenced
+from ..core.errors import BurnishError, ConfigError, Fenced, Waiting
 from ..core.ids import Json, canonical_json
 from ..core.result import Result
-from ..core.target import is_target
 from .engines import chosen_engine
 from .lookup import batch_id, is_running, reader
 from .output import count, quiet_stdout, say, short
@@ -47,6 +46,12 @@ class Group:
     recipes: dict[str, Json]
     specs: list[RunSpec]
 
+    @property
+    def name(self) -> str:
+        """What the engines are called."""
+        kinds = {str(cast("dict[str, Any]", recipe).get("engine")) for recipe in self.recipes.values()}
+        return ", ".join(sorted(kinds))
+
 
 def resume_runs(wanted: Wanted, *, as_json: bool) -> int:
     """Go on with one run or several. Returns the exit status.
@@ -60,13 +65,13 @@ def resume_runs(wanted: Wanted, *, as_json: bool) -> int:
         raise ConfigError("--model and --engine-arg go with --engine", hint="without it the engine is made as stored")
     specs, batch = _found(wanted)
     if not specs:
-        say("nothing to go on with: all runs are done or running")
+        say("nothing to go on with: all runs are done, running or waiting for answers")
         if as_json:
             Batch(id=batch).show(as_json=True)
         return 0
     with quiet_stdout():
         for spec in specs:
-            _check_graph(spec, wanted.graph)
+            check_graph(spec, wanted.graph)
         groups = _grouped(specs, wanted)
         ended = drive(
             lambda signals: _single(groups[0], wanted, signals) if wanted.run else _several(groups, wanted, batch, signals)
@@ -83,30 +88,49 @@ def _found(wanted: Wanted) -> tuple[list[RunSpec], str | None]:
                 raise ConfigError(f"the run {short(row.id)} is done", hint=f"look at it: burnish runs show {short(row.id)}")
             if is_running(row):
                 raise Fenced(f"the run {short(row.id)} is running in another process", hint="wait for it, or stop that process")
+            if row.status == "waiting":
+                raise Waiting(f"the run {short(row.id)} {row.error}", hint=f"burnish runs answer {short(row.id)}")
             return [found.spec(row.id)], None
         batch = batch_id(found, wanted.batch) if wanted.batch is not None else None
         ids = found.unfinished(batch)
         busy = {run.id for run in found.runs(status="running", batch=batch, limit=len(ids) + 1) if is_running(run)}
-        free = [run_id for run_id in ids if run_id not in busy]
-        if len(free) < len(ids):
-            say(f"left alone, as other processes run them: {count(len(ids) - len(free), 'run')}")
+        asking = {run.id for run in found.runs(status="waiting", batch=batch, limit=len(ids) + 1)}
+        free = [run_id for run_id in ids if run_id not in busy | asking]
+        if busy:
+            say(f"left alone, as other processes run them: {count(len(busy), 'run')}")
+        if asking:
+            say(f"left alone, as they wait for answers: {count(len(asking), 'run')}: burnish runs list --status waiting")
         return [found.spec(run_id) for run_id in free], batch
 
 
-def _check_graph(spec: RunSpec, target: str | None) -> None:
-    from ..graphs.registry import BUILTIN
+def check_graph(spec: RunSpec, target: str | None) -> None:
+    """Say so if nobody can tell which graph a run is of.
 
-    if target is None and spec.graph not in BUILTIN and not is_target(spec.graph):
+    Raises:
+        ConfigError: it was given as an object, and no target is named.
+    """
+    from ..graphs.registry import is_graph
+
+    if target is None and not is_graph(spec.graph):
         what = f"the graph {spec.graph!r} of the run {short(spec.id)} was given as an object"
         raise ConfigError(what, hint="say where it is: --graph module:attribute or file.py:attribute")
 
 
 def _grouped(specs: list[RunSpec], wanted: Wanted) -> list[Group]:
+    if wanted.engine is None:
+        return grouped(specs)
+    made = chosen_engine(wanted.engine, wanted.model, wanted.engine_args, load_project())
+    return [Group({"default": made.engine}, {"default": made.recipe}, specs)]
+
+
+def grouped(specs: list[RunSpec]) -> list[Group]:
+    """Runs by their engines, each made as it was made for them.
+
+    Raises:
+        ConfigError: how an engine was made is not stored, or it cannot be made again.
+    """
     from ..engine.registry import from_recipe
 
-    if wanted.engine is not None:
-        made = chosen_engine(wanted.engine, wanted.model, wanted.engine_args, load_project())
-        return [Group({"default": made.engine}, {"default": made.recipe}, specs)]
     groups: dict[str, Group] = {}
     for spec in specs:
         recipes = {role: _recipe(spec, role, stored) for role, stored in (spec.engines or {"default": None}).items()}
@@ -148,7 +172,7 @@ def _graph_of(spec: RunSpec, wanted: Wanted) -> object | None:
 
 async def _single(group: Group, wanted: Wanted, signals: Signals) -> Result:
     spec = group.specs[0]
-    async with opened(_session(group, wanted), signals, _name(group)) as session:
+    async with opened(_session(group, wanted), signals, group.name) as session:
         say(f"run {spec.id}")
         return await one(session.resume(spec.id, _graph_of(spec, wanted)))
 
@@ -159,7 +183,7 @@ async def _several(groups: list[Group], wanted: Wanted, batch: str | None, signa
         if signals.requested:
             ended.skip(len(group.specs))
             continue
-        async with opened(_session(group, wanted), signals, _name(group)) as session:
+        async with opened(_session(group, wanted), signals, group.name) as session:
             say(f"batch {batch}" if batch else count(len(group.specs), "run"))
             await ended.collect(_resumed(session, group, wanted), len(group.specs), signals)
         signals.session = None
@@ -180,8 +204,3 @@ async def _resumed(session: Session, group: Group, wanted: Wanted) -> AsyncItera
 
     for done in asyncio.as_completed([with_graph(spec) for spec in group.specs]):
         yield await done
-
-
-def _name(group: Group) -> str:
-    kinds = {str(cast("dict[str, Any]", recipe).get("engine")) for recipe in group.recipes.values()}
-    return ", ".join(sorted(kinds))

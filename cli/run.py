@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.budget import Budget
+from ..core.errors import ConfigError
 from ..core.ids import Json
 from ..core.result import Result
 from ..core.task import Task
-from . import completion
 from .advice import advise_run
 from .engines import Made, chosen_engine
-from .options import AsJson, Concurrency, Engine, EngineArg, Model, Store
+from .options import AsJson, Concurrency, Engine, EngineArg, Graph, Limits, Model, Seed, Setting, Store, Verifier
 from .output import quiet_stdout, say
 from .project import load_project
 from .running import Batch, one, opened, show_one
@@ -48,59 +48,50 @@ class Order:
 
 
 def run(
-    graph: Annotated[
-        str,
-        typer.Argument(
-            metavar="GRAPH", help="Built-in name, module:attribute or file.py:attribute.", autocompletion=completion.graphs
-        ),
-    ],
+    graph: Graph,
     prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="The task, where no file is given.")] = None,
     tasks: Annotated[
         str | None,
         typer.Option("--tasks", metavar="FILE", help="Tasks as JSON Lines; - reads stdin."),
     ] = None,
-    verifier: Annotated[
-        str | None,
-        typer.Option(
-            "--verifier",
-            envvar="BURNISH_VERIFIER",
-            metavar="NAME",
-            help="Judges the candidates in place of the tasks' own: a name, a target, a JSON object, or none.",
-        ),
-    ] = None,
+    verifier: Verifier = None,
     reference: Annotated[str | None, typer.Option("--reference", help="The right answer to the prompt.")] = None,
     engine: Engine = None,
     engine_arg: EngineArg = None,
     model: Model = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget", envvar="BURNISH_BUDGET", metavar="LIMITS", help="Limits of each run: calls=16,tokens=9000,seconds=60."
-        ),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", envvar="BURNISH_SET", metavar="KEY=VALUE", help="Setting of the graph; repeatable."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", envvar="BURNISH_SEED", help="All sampling seeds derive from it.", show_default="0")
-    ] = None,
+    budget: Limits = None,
+    setting: Setting = None,
+    seed: Seed = None,
     concurrency: Concurrency = None,
     store: Store = None,
     name: Annotated[str, typer.Option("--name", help="Name of the batch.", show_default=False)] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be run, and the most that it may use; run nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run a graph on a prompt, or on a batch of tasks.
+    """Run a graph on a prompt, or on a batch of tasks; or with FILE.json as GRAPH what burnish runs export-config wrote.
 
     One task: the answer on stdout, all else on stderr. A batch: a table on stdout. With --json one envelope:
-    data is {run_id, outcome, verified, score, answer, grade, usage, ...}, or {batch_id, results: [...], totals} of a batch.
+    data is {run_id, outcome, verified, score, answer, grade, usage, ...}, or {batch_id, results: [...], totals} of a batch, or
+    with --dry-run {graph, settings, engine, verifiers, tasks, seed, concurrency, budget, bounds: {run, all}}.
 
     Exit status: 0 done; 1 failed, or a run of the batch did; 2 wrong usage; 3 not verified although a verifier judged;
-    4 budget spent before an answer; 5 no engine; 6 store; 7 another process has the run; 130 interrupted.
+    4 budget spent before an answer; 5 no engine; 6 store; 7 another process has the run; 8 waits for an answer; 130 interrupted.
     """
+    if graph.endswith(".json"):
+        from .rerun import Flags, rerun
+
+        if prompt is not None or tasks is not None or reference is not None or dry_run:
+            raise ConfigError(
+                f"{graph} says itself what is to be run", hint="leave the prompt, --tasks, --reference and --dry-run out"
+            )
+        how: dict[str, Any] = {"engine": engine, "engine_args": engine_arg or (), "model": model, "store": store}
+        return rerun(graph, Flags(settings=setting or (), verifier=verifier, budget=budget, seed=seed, **how), as_json=as_json)
     project = load_project()
     settings = {**project.graphs.get(graph, {}), **pairs(setting or (), "--set")}
     limits = Budget.of(budget if budget is not None else project.budget)
+    ended: Batch | Result | None = None
     with quiet_stdout():
         _check_graph(graph, settings)
         listed, many = tasks_from(prompt, tasks, verifier or project.verifier, reference)
@@ -116,8 +107,13 @@ def run(
             concurrency=concurrency or project.concurrency or 16,
             name=name,
         )
-        advise_run(order.store, graph, settings, listed)
-        ended = drive(lambda signals: (_batch if many else _single)(order, signals))
+        if not dry_run:
+            advise_run(order.store, graph, settings, listed)
+            ended = drive(lambda signals: (_batch if many else _single)(order, signals))
+    if ended is None:
+        from .dry_run import dry_run as show_plan
+
+        return show_plan(order, as_json=as_json)
     return ended.show(as_json=as_json) if isinstance(ended, Batch) else show_one(ended, as_json=as_json)
 
 

@@ -8,12 +8,12 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from ..core.errors import BurnishError
+from ..core.errors import BurnishError, Waiting
 from ..core.ids import Json
 from ..core.result import Result
 from ..core.text import printable
-from .errors import FAILURE, INTERRUPTED, OK
-from .output import emit, say, short, show
+from .errors import FAILURE, INTERRUPTED, OK, WAITING
+from .output import count, emit, say, short, show
 from .progress import Progress
 from .results import Totals, result_json, show_results, status_of, summary_lines, word
 from .signals import Signals
@@ -47,7 +47,7 @@ async def one(work: Awaitable[Result]) -> Result:
     except BurnishError as e:
         run_id = getattr(e, "run_id", None)
         if run_id and not e.hint:
-            e.hint = f"go on with it: burnish runs resume {short(run_id)}"
+            e.hint = f"go on with it: burnish runs {'answer' if isinstance(e, Waiting) else 'resume'} {short(run_id)}"
         raise
 
 
@@ -77,7 +77,7 @@ class Batch:
     async def collect(self, results: AsyncIterator[Result], total: int, signals: Signals) -> None:
         """Take results as they come. If the storage fails, say how to go on."""
         before = len(self.results)
-        with Progress(total) as progress:
+        with Progress(total, lambda: signals.session.running if signals.session else 0) as progress:
             try:
                 async with aclosing(cast("AsyncGenerator[Result]", results)) as stream:
                     async for result in stream:
@@ -115,12 +115,15 @@ class Batch:
             if self.not_begun:
                 say(f"{self.not_begun:,} not begun")
         failed = any(word(r) in ("failed", "interrupted") for r in self.results)
+        waiting = totals.words["waiting"]
+        if waiting and not as_json:
+            say(f"{count(waiting, 'run')} with questions: {self._list(' --status waiting')}, burnish runs answer ID")
         if (failed or self.interrupted) and not as_json:
             say(f"go on with it: {self._go_on()}")
-        return INTERRUPTED if self.interrupted else FAILURE if failed else OK
+        return INTERRUPTED if self.interrupted else FAILURE if failed else WAITING if waiting else OK
 
     def _go_on(self) -> str:
         return f"burnish runs resume {f'--batch {short(self.id)}' if self.id else '--all'}"
 
-    def _list(self) -> str:
-        return f"burnish runs list{f' --batch {short(self.id)}' if self.id else ''}"
+    def _list(self, status: str = "") -> str:
+        return f"burnish runs list{f' --batch {short(self.id)}' if self.id else ''}{status}"

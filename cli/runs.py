@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from . import calls, completion, diff, export, stuck
+from . import answer, calls, completion, diff, export, export_config, fork, replay, stuck
 from .groups import ListByDefault
 from .lookup import batch_id, ended, graph_label, is_running, moment, reader
 from .options import AsJson, Concurrency, Store
@@ -15,7 +15,9 @@ from .results import COLOURS
 from .times import since_ns
 
 app = typer.Typer(
-    cls=ListByDefault, help="Stored runs: list, show, tree, calls, stuck, diff, export, resume.", rich_markup_mode=None
+    cls=ListByDefault,
+    help="Stored runs: list, show, tree, calls, stuck, diff, fork, replay, export, export-config, answer, resume.",
+    rich_markup_mode=None,
 )
 
 RunId = Annotated[
@@ -25,7 +27,7 @@ RunId = Annotated[
     ),
 ]
 Content = Annotated[bool, typer.Option("--content", help="Whole texts, not only their beginnings.")]
-Status = Literal["queued", "running", "done", "failed", "interrupted"]
+Status = Literal["queued", "running", "waiting", "done", "failed", "interrupted"]
 
 
 @app.command("list")
@@ -65,7 +67,7 @@ def list_runs(
         return 0
     lines: list[list[str]] = []
     for row in rows:
-        text = row.answer if row.answer is not None else row.error
+        text = row.answer if row.answer is not None else row.error.removeprefix("waits for an answer: ")
         lines.append(
             [short(row.id), moment(row.created_ns), ended(row), number(row.score), graph_label(row.graph), row.task_id, text]
         )
@@ -77,9 +79,9 @@ def list_runs(
 
 @app.command("show")
 def show_run(run: RunId, content: Content = False, store: Store = None, as_json: AsJson = False) -> int:
-    """Show a run: its facts, steps, use, candidates with verdicts, and choices.
+    """Show a run: its facts, what it asks, steps, use, candidates with verdicts, and choices.
 
-    With --json, data is {run, task, settings, budget, engines, usage, steps, candidates, decisions, failed_calls}.
+    With --json, data is {run, task, settings, budget, engines, usage, questions, steps, candidates, decisions, failed_calls}.
     """
     from .show import print_run, run_json
 
@@ -145,7 +147,11 @@ def resume(
     return resume_runs(wanted, as_json=as_json)
 
 
+app.command("answer")(answer.answer)
 app.command("calls")(calls.calls)
 app.command("stuck")(stuck.stuck)
 app.command("diff")(diff.diff)
+app.command("fork")(fork.fork)
+app.command("replay")(replay.replay)
 app.command("export")(export.export)
+app.command("export-config")(export_config.export_config)

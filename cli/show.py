@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
+from ..core.human import ASK
 from ..core.ids import Json, canonical_json
 from ..core.text import one_line, printable
+from ..traces.questions import questions, spoken
+from .answer import how, question_lines
 from .lookup import ended, is_running, moment
 from .output import indented, number, paint, short, show, show_table
 from .results import COLOURS, usage_lines
@@ -30,6 +33,7 @@ def run_json(reader: Reader, run_id: str, *, content: bool) -> dict[str, Json]:
         "budget": spec.budget.to_json(),
         "engines": spec.engines,
         "usage": asdict(reader.usage(run_id)),
+        "questions": [asdict(asked) for asked in questions(reader, run_id)],
         "steps": [asdict(step) for step in reader.steps(run_id)],
         "decisions": [asdict(decision) for decision in reader.decisions(run_id)],
         "effects": [{"position": c.position, "kind": c.kind, "value": value} for c, value in _effects(reader, run_id)],
@@ -58,6 +62,7 @@ def print_run(reader: Reader, run_id: str, *, content: bool) -> None:
     if run.answer is not None:
         show("answer:")
         show(indented(reader.text(run.answer_sha) if content and run.answer_sha else run.answer))
+    _print_questions(reader, run_id)
     if steps := reader.steps(run_id):
         show()
         rows = [[s.position.lstrip("/"), s.status, str(s.attempts), _seconds(s.started_ns, s.ended_ns), s.error] for s in steps]
@@ -82,12 +87,28 @@ def _print_facts(run: RunRow, spec: RunSpec) -> None:
         show(f"engine: {one_line(role, 40)}: {one_line(str(known.get('kind')), 40)} {one_line(str(known.get('model')), 200)}")
     if run.batch_id:
         show(f"batch: {run.batch_id}")
+    if run.forked_from:
+        show(f"forked from: {run.forked_from} at {printable(run.forked_at or '')}")
     if spec.budget:
         met = f"; the limit of {run.budget_limit} was met" if run.budget_limit else ""
         show("budget: " + ", ".join(f"{k}={v}" for k, v in spec.budget.to_json().items()) + met)
     if run.error:
         show(f"error: {one_line(run.error_code, 40)}: {one_line(run.error, 400)}")
     show(f"time: {moment(run.created_ns)}" + (f" to {moment(run.ended_ns)}" if run.ended_ns else ""))
+
+
+def _print_questions(reader: Reader, run_id: str) -> None:
+    """What the run asked, with what was said, or how it can be answered."""
+    for asked in questions(reader, run_id):
+        show()
+        for line in question_lines(asked):
+            show(line)
+        if asked.reply is None:
+            show(f"  answer it: burnish runs answer {short(run_id)}, {how(asked.question)}")
+            continue
+        by = f" by {one_line(asked.reply.by, 40)}" if asked.reply.by else ""
+        show(f"  answered{by}:")
+        show(indented(spoken(asked.question, asked.reply)))
 
 
 def _print_candidates(reader: Reader, run: RunRow, *, content: bool) -> None:
@@ -154,13 +175,14 @@ def _print_effects(effects: list[tuple[CallRow, Json]]) -> None:
 
 
 def _effects(reader: Reader, run_id: str) -> list[tuple[CallRow, Json]]:
-    """Finished effects in their order, each with its value."""
-    return [(c, json.loads(reader.text(c.value_sha))) for c in reader.calls(run_id) if c.state == "ok" and c.value_sha]
+    """Finished effects in their order, each with its value; without questions, which are shown apart."""
+    done = [c for c in reader.calls(run_id) if c.state == "ok" and c.value_sha and c.kind != ASK]
+    return [(c, json.loads(reader.text(c.value_sha))) for c in done if c.value_sha]
 
 
 def _failed(reader: Reader, run_id: str) -> list[CallRow]:
     """Calls that came to nothing, or whose result is not known."""
-    return [c for c in reader.calls(run_id) if c.state in ("error", "refused", "intent")]
+    return [c for c in reader.calls(run_id) if c.state in ("error", "refused", "intent") and c.kind != ASK]
 
 
 def _by_candidate(verdicts: list[VerdictRow]) -> defaultdict[str, list[VerdictRow]]:

@@ -16,7 +16,7 @@ from .times import span_ns, spoken
 if TYPE_CHECKING:
     from ..traces.stuck import Stuck
 
-_COLOURS = {"killed": "red", "silent": "yellow", "slow": "yellow", "interrupted": "yellow"}
+_COLOURS = {"killed": "red", "silent": "yellow", "slow": "yellow", "waiting": "yellow", "interrupted": "yellow"}
 
 
 def stuck(
@@ -27,7 +27,8 @@ def stuck(
     store: Store = None,
     as_json: AsJson = False,
 ) -> int:
-    """List runs that do not get on: killed, without a heartbeat, in one call for long, or waiting for somebody to go on.
+    """List runs that do not get on: killed, without a heartbeat, in one call for long, waiting for an answer or for somebody
+    to go on.
 
     With --json, data is [{why, run_id, batch_id, runs, since_ns, process, calls_in_flight, go_on}]; runs of a batch that wait
     for the same thing are one object.
@@ -53,6 +54,8 @@ def stuck(
 def _go_on(one: Stuck) -> str:
     """The command, or what to do before it."""
     which = short(one.run_id) if one.run_id else f"--batch {short(one.batch_id or '')}"
+    if one.why == "waiting":
+        return f"burnish runs answer {which}" if one.run_id else f"burnish runs list --status waiting {which}"
     before = {"silent": f"stop {one.process}, then ", "slow": f"wait, or stop {one.process}, then "}
     return f"{before.get(one.why, '')}burnish runs resume {which}"
 

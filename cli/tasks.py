@@ -1,4 +1,7 @@
-"""Tasks from the command line, a JSON Lines file or stdin: one JSON object a line, as docs/tasks.md says."""
+"""Tasks from the command line, a JSON Lines file or stdin: one JSON object a line, as docs/tasks.md says.
+
+Lines of FlashRAG's data sets are read as they are.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def read_tasks(source: str, change: Callable[[Task], Task] = lambda task: task) 
         if not line.strip():
             continue
         where = f"{name}:{at}"
-        task = change(_task(line, where))
+        task = change(_task(line, where, source))
         if task.id in lines:
             raise ConfigError(f"{where}: line {lines[task.id]} has the same id {task.id!r}", hint="give each task its own id")
         check_task(task, f"{where}: ")
@@ -88,7 +91,7 @@ def check_task(task: Task, where: str = "") -> None:
             raise ConfigError(f"{where}{kind}: {e.message}", hint=e.hint) from None
 
 
-def _task(line: bytes, where: str) -> Task:
+def _task(line: bytes, where: str, source: str) -> Task:
     try:
         value: object = json.loads(line.decode("utf-8"), parse_constant=_refuse)
     except UnicodeDecodeError as e:
@@ -101,9 +104,15 @@ def _task(line: bytes, where: str) -> Task:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where}: a {type(value).__name__} is no task", hint='one object a line, as {"prompt": "..."}')
     try:
-        return Task.from_json(cast("Mapping[str, object]", value))
+        return _read(cast("Mapping[str, object]", value), source)
     except ConfigError as e:
         raise ConfigError(f"{where}: {e.message}", hint=e.hint) from None
+
+
+def _read(value: Mapping[str, object], source: str) -> Task:
+    from ..bench.sets.flashrag import flashrag_task, is_flashrag, set_name
+
+    return flashrag_task(value, set_name(source)) if is_flashrag(value) else Task.from_json(value)
 
 
 def _refuse(name: str) -> object:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import ConfigError
 from ..core.text import one_line, printable
 from . import audits
+from .extended import loaded_extensions
 from .groups import ListByDefault
 from .lookup import moment, reader
 from .options import AsJson, Concurrency, EngineArg, Model, Store
@@ -26,20 +28,27 @@ app = typer.Typer(cls=ListByDefault, help="Judges of answers: list, show, check,
 
 @app.command("list")
 def list_verifiers(as_json: AsJson = False) -> int:
-    """List the built-in verifiers.
+    """List the built-in verifiers, and those of installed distributions.
 
-    With --json, data is [{name, summary, oracle, doc, arguments: [{name, type, required, default, doc}]}].
+    With --json, data is [{name, summary, oracle, doc, arguments: [{name, type, required, default, doc}], origin, error}].
     """
-    from ..verifiers.describe import describe
+    from ..verifiers.describe import describe, describe_loaded
     from ..verifiers.registry import VERIFIERS
 
-    found = [describe(name) for name in VERIFIERS]
+    listed: list[dict[str, Any]] = [{**describe(name).to_json(), "origin": "burnish", "error": ""} for name in VERIFIERS]
+    with quiet_stdout():
+        for one in loaded_extensions("verifier", VERIFIERS):
+            listed.append({**describe_loaded(one.name, one.found).to_json(), "origin": one.origin, "error": one.error})
     if as_json:
-        emit([d.to_json() for d in found])
+        emit(listed)
         return 0
-    rows = [[d.name, ", ".join(a.name for a in d.arguments if a.required) or "-", d.oracle, d.summary] for d in found]
-    show_table(["VERIFIER", "NEEDS", "SEES THE REFERENCE", "DOES"], rows)
+    rows = [[d["name"], d["origin"], _needs(d), d["oracle"], d["error"] or d["summary"]] for d in listed]
+    show_table(["VERIFIER", "ORIGIN", "NEEDS", "SEES THE REFERENCE", "DOES"], rows)
     return 0
+
+
+def _needs(described: Mapping[str, Any]) -> str:
+    return ", ".join(a["name"] for a in described["arguments"] if a["required"]) or "-"
 
 
 @app.command("show")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from ..core.engine import engine_difference
 from ..core.errors import ConfigError
 from ..core.ids import Json, canonical_json
+from ..core.redact import redact
 from ..core.result import Result
 from ..core.task import Task
 from ..core.text import one_line
@@ -72,7 +73,7 @@ def left(reader: Reader, plan: Plan) -> list[tuple[Arm, int]]:
         ConfigError: a comparison of this name is stored, and it is another one.
     """
     before = stored(reader, plan.name)
-    if before is not None and canonical_json(before.to_json()) != canonical_json(plan.to_json()):
+    if before is not None and canonical_json(redact(before.to_json())) != canonical_json(redact(plan.to_json())):
         raise ConfigError(
             f"there is another comparison called {one_line(plan.name)!r}", hint="give this one another name: --name NAME"
         )

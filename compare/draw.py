@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..core.engine import engine_difference
 from ..core.errors import ConfigError
 from ..core.ids import Json, canonical_json, json_hash
+from ..core.redact import redact
 from ..core.result import Result
 from ..core.task import Task
 from ..core.text import one_line
@@ -78,7 +79,7 @@ def begun(reader: Reader, order: Order, recipe: Json) -> BatchRow | None:
         (settings.get("n") == order.k, f"k={settings.get('n')}, not {order.k}"),
         (canonical_json(settings) == canonical_json(wanted), f"other settings: {_differing(settings, wanted)}"),
         (batch.config.get("seed") == order.seed, f"the seed {batch.config.get('seed')}, not {order.seed}"),
-        (canonical_json(before) == canonical_json(recipe), f"another engine: {_maker(before)}, not {_maker(recipe)}"),
+        (canonical_json(before) == canonical_json(redact(recipe)), f"another engine: {_maker(before)}, not {_maker(recipe)}"),
     )
     for same, words in checks:
         if not same:

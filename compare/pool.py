@@ -176,10 +176,14 @@ def _one_engine(name: str, specs: Sequence[RunSpec]) -> tuple[EngineInfo, Json]:
                 hint="draw it anew under another name",
             )
     assert isinstance(first, Mapping)
-    described = cast("Mapping[str, Any]", first)
-    known = {n: True for n in described["capabilities"] if n in Capabilities.__dataclass_fields__}
-    fields = {k: described[k] for k in ("kind", "model", "revision", "version", "context_tokens", "settings")}
-    return EngineInfo(**fields, capabilities=Capabilities(**known)), described.get("recipe")
+    return engine_info(first), first.get("recipe")
+
+
+def engine_info(stored: Mapping[str, Any]) -> EngineInfo:
+    """What an engine was, from what is stored of it with a run."""
+    known = {n: True for n in stored["capabilities"] if n in Capabilities.__dataclass_fields__}
+    fields = {k: stored[k] for k in ("kind", "model", "revision", "version", "context_tokens", "settings")}
+    return EngineInfo(**fields, capabilities=Capabilities(**known))
 
 
 def _drawn(reader: Reader, spec: RunSpec) -> Drawn:

@@ -16,6 +16,8 @@ from .errors import BudgetExhausted, ConfigError
 from .ids import Json
 from .stop import Stop
 
+_DUST = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -141,7 +143,8 @@ class Ledger:
             return
         while limit := self._exceeded(want):
             # Only who holds some of it can make room: a verifier that waits for its own call would wait for ever.
-            if limit == "seconds" or not getattr(self.reserved, limit):
+            # Sums of dollars taken apart again leave dust, which is no reservation.
+            if limit == "seconds" or getattr(self.reserved, limit) <= _DUST:
                 left = self._limits[limit]
                 raise BudgetExhausted(
                     f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"

@@ -17,7 +17,7 @@ from .budget import Ledger, Spend
 from .candidate import Candidate, Kind
 from .claims import Claims
 from .completion import Completion, TokenCounts, Watch
-from .engine import Engine, require
+from .engine import Engine, most_usd, require
 from .errors import (
     BudgetExhausted,
     BurnishError,
@@ -27,7 +27,9 @@ from .errors import (
     GenerationFailed,
     ReplayMismatch,
     StoreError,
+    Waiting,
 )
+from .human import ASK, Asker, Question, QuestionKind, Reply, Traffic, asked
 from .ids import Json, as_json, derived_id, derived_seed, json_hash
 from .journal import Journal
 from .prompt import Message, Prompt
@@ -36,10 +38,11 @@ from .records import CallState, Intent, Judged, Outcome, Record, RecordedCall
 from .sampling import Sampling
 from .stop import Stop
 from .task import Task
+from .text import one_line
 from .verdict import Verdict, Verifier
 from .verify import judge
 
-_MODEL_CALLS = ("generate", "score")
+_TAKEN = ("generate", "score", ASK)
 _NOTHING, _ONE_VERDICT = Spend(), Spend(verifier_calls=1)
 
 
@@ -65,6 +68,11 @@ class Run:
     """The candidate that most speaks for so far; what a run returns whose budget ends it."""
     limit: str = ""
     """The limit of the budget that was met; empty if none was."""
+    asker: Asker | None = None
+    """Asks a person at once; None lets the run wait for the reply."""
+    waiting: Waiting | None = None
+    """Set once a question has ended this execution of the run."""
+    traffic: Traffic = field(default_factory=Traffic)
     _best_rank: tuple[int, float] = (-1, 0.0)
 
     def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
@@ -196,13 +204,46 @@ class Context:
         Raises:
             ReplayMismatch: the record holds another request at this position.
         """
-        if kind in _MODEL_CALLS:
-            raise ConfigError(f"an effect cannot be called {kind!r}", hint="model calls go through ctx.generate")
+        if kind in _TAKEN:
+            raise ConfigError(f"an effect cannot be called {kind!r}", hint="there are ctx.generate and ctx.ask for that")
         digest = json_hash({"kind": kind, "request": as_json(request)})
         with _Claimed(self, kind, digest, key) as position:
             step = "/".join(("", *self.run.locate()))
             intent = Intent(position=position, step=step, kind=kind, request_hash=digest, request=request, purpose=self.purpose)
             return (await self._call(intent, None, perform)).value
+
+    async def ask(
+        self, text: str, *, kind: QuestionKind = "text", about: str = "", options: Sequence[str] = (), key: str | None = None
+    ) -> Reply:
+        """Ask a person, once. Without a reply the run ends as `waiting`, and comes by here again when it goes on.
+
+        Args:
+            text: the question.
+            kind: `approve`, `choose`, `edit` or `text`.
+            about: what it is about; with `edit`, what is to be edited.
+            options: what can be chosen.
+            key: needed where questions with equal content are asked at the same time.
+
+        Raises:
+            Waiting: there is no reply yet; not to be caught.
+            ReplayMismatch: the record holds another question at this position.
+        """
+        question = Question(text=text, kind=kind, about=about, options=tuple(options))
+        request = question.to_json()
+        digest = json_hash({"kind": ASK, "request": request})
+        with _Claimed(self, ASK, digest, key) as position:
+            step = "/".join(("", *self.run.locate()))
+            intent = Intent(position=position, step=step, kind=ASK, request_hash=digest, request=request, purpose=self.purpose)
+            return Reply.from_json((await self._call(intent, None, lambda: self._reply(question))).value)
+
+    async def _reply(self, question: Question) -> Json:
+        run = self.run
+        reply = await self.stop.race(asked(run.asker, question)) if run.asker else None
+        if reply is not None:
+            return reply.to_json()
+        await self.stop.race(run.traffic.over())
+        run.waiting = Waiting(f"waits for an answer: {one_line(question.text, 200)}")
+        raise run.waiting
 
     async def verify(self, verifier: Verifier, candidate: Candidate, *, key: str = "", grading: bool = False) -> Verdict:
         """Have a verifier judge a candidate, recorded. A verifier that raises abstains.
@@ -270,9 +311,10 @@ class Context:
 
     def _most(self, engine: Engine, prompt: Prompt, sampling: Sampling) -> Spend:
         """The most that a call may cost, to be held until it is through."""
-        most = sampling.max_tokens
-        asked = engine.count_tokens(prompt) if self.run.ledger.budget.tokens is not None else 0
-        return Spend(calls=1, tokens=asked + most, output_tokens=most)
+        most, budget = sampling.max_tokens, self.run.ledger.budget
+        asked = engine.count_tokens(prompt) if budget.tokens is not None or budget.usd is not None else 0
+        usd = most_usd(engine, asked, most) if budget.usd is not None else 0.0
+        return Spend(calls=1, tokens=asked + most, output_tokens=most, usd=usd or 0.0)
 
     async def _call(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> RecordedCall | Outcome:
         recorded = self.run.journal.call(intent.position)
@@ -292,7 +334,10 @@ class Context:
             )
         if self.stop.requested or self.run.stop.requested:
             raise Cancelled(f"stopped: {self.stop.reason or self.run.stop.reason}")
-        return _replayed(await self._perform(intent, held, perform), intent)
+        if not intent.engine:
+            return _replayed(await self._perform(intent, held, perform), intent)
+        with self.run.traffic:
+            return _replayed(await self._perform(intent, held, perform), intent)
 
     async def _perform(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> Outcome:
         if held is None:

@@ -156,6 +156,20 @@ class RewardEngine(Protocol):
         ...
 
 
+@runtime_checkable
+class PricedEngine(Protocol):
+    """What an engine has besides whose calls cost money."""
+
+    def most_usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """The most that a call with so many tokens may cost, in US dollars; None if nobody knows the price."""
+        ...
+
+
+def most_usd(engine: Engine, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """The most that a call may cost in US dollars: nothing at an engine that has no prices, None where they are unknown."""
+    return engine.most_usd(prompt_tokens, completion_tokens) if isinstance(engine, PricedEngine) else 0.0
+
+
 def require(engine: Engine, needs: Collection[str], *, why: str, others: Mapping[str, Capabilities] | None = None) -> None:
     """Check that an engine has the named capabilities.
 

@@ -7,12 +7,13 @@ BurnishError
 │   └── Fenced             another process took the run over; this one may not write to it
 ├── BudgetExhausted        a limit of the run's budget is reached
 ├── Cancelled              somebody stopped the run or this call
+├── Waiting                the run goes on once a person has answered
 ├── GenerationFailed       one model call failed; its siblings go on
 ├── VerifierFailed         one verifier call failed; becomes an abstention
 ├── RetrievalFailed        one retrieval failed
 └── ReplayMismatch         on resume, code asked for something else than what is recorded
 
-The first three are the user's to mend. `BudgetExhausted` and `Cancelled` are events of a run. The rest
+The first three are the user's to mend. `BudgetExhausted`, `Cancelled` and `Waiting` are events of a run. The rest
 crossed a boundary. `code` is stable and machine-readable, `hint` is the mend in one line, `retryable` says
 whether the same call may succeed later without anybody changing anything.
 """
@@ -84,6 +85,13 @@ class Cancelled(BurnishError):
 
     default_code = "cancelled"
     exit_code = 130
+
+
+class Waiting(BurnishError):
+    """The run asked a person and has no reply yet. It is stored as `waiting`, in no process."""
+
+    default_code = "waiting"
+    exit_code = 8
 
 
 class GenerationFailed(BurnishError):

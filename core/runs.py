@@ -10,8 +10,9 @@ from .budget import Budget
 from .ids import Json
 from .task import Task
 
-RunStatus: TypeAlias = Literal["queued", "running", "done", "failed", "interrupted"]
-"""`failed` and `interrupted` runs can be resumed; `failed` ended with an error, `interrupted` was stopped or killed."""
+RunStatus: TypeAlias = Literal["queued", "running", "waiting", "done", "failed", "interrupted"]
+"""`waiting` runs have asked a person and go on with the reply. `failed` and `interrupted` runs can be resumed; `failed`
+ended with an error, `interrupted` was stopped or killed."""
 
 RunOutcome: TypeAlias = Literal["verified", "rejected", "unverified", "no_answer"]
 """Of a run that is done. `verified`: the returned candidate passed. `rejected`: it failed, as did all others.
@@ -36,13 +37,17 @@ class RunSpec:
     """The batch that it belongs to; None for a run of its own."""
     code_version: str = ""
     """Version of burnish."""
+    forked_from: str | None = None
+    """The run whose record this one began with; None if it began with none."""
+    forked_at: str | None = None
+    """Where in that run they part: a position, or `end`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnd:
     """How a run ended."""
 
-    status: Literal["done", "failed", "interrupted"]
+    status: Literal["done", "failed", "interrupted", "waiting"]
     outcome: RunOutcome | None = None
     """None unless done."""
     answer: str | None = None

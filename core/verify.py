@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .candidate import Candidate
-from .errors import BudgetExhausted, Cancelled, EngineUnavailable, ReplayMismatch, StoreError, VerifierFailed
+from .errors import BudgetExhausted, Cancelled, EngineUnavailable, ReplayMismatch, StoreError, VerifierFailed, Waiting
 from .task import Task
 from .text import one_line
 from .verdict import Verdict, Verifier
@@ -14,7 +14,7 @@ from .verdict import Verdict, Verifier
 if TYPE_CHECKING:
     from .context import Context
 
-_RUN_EVENTS = (asyncio.CancelledError, BudgetExhausted, Cancelled, EngineUnavailable, ReplayMismatch, StoreError)
+_RUN_EVENTS = (asyncio.CancelledError, BudgetExhausted, Cancelled, EngineUnavailable, ReplayMismatch, StoreError, Waiting)
 
 
 async def judge(verifier: Verifier, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
@@ -23,7 +23,7 @@ async def judge(verifier: Verifier, task: Task, candidate: Candidate, ctx: Conte
     An empty answer fails without asking (`empty`). An answer cut at its limit is an abstention (`truncated`) unless
     the verifier says that it judges those; so is the beginning of one (`partial`) unless it `judges_prefixes`. A verifier
     that raises, or returns what is no verdict, abstains with the failure as its reason. Only events of the run itself
-    (no engine, no storage, no budget) are raised.
+    (no engine, no storage, no budget, a person asked) are raised.
     """
     if not candidate.text.strip():
         return Verdict.failed("the answer is empty", reason="empty")

@@ -13,11 +13,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TERM_SECONDS = 5.0
 """Seconds between asking a process to end and killing it."""
+_SESSION = "session-"
+BECOME = "--become"
+"""First argument of the script that is to enrol itself and become a program."""
 
 
 def start_time(pid: int) -> int | None:
@@ -54,6 +57,33 @@ def enrolled(folder: Path) -> dict[int, int]:
     return found
 
 
+def enrol_session(folder: Path, leader: int) -> None:
+    """Leave a session in the folder: its processes are ended even when its leader is gone and nobody descends from it.
+
+    Raises:
+        OSError: the folder is gone, which means that its owner is.
+    """
+    enrol(folder, leader)
+    (folder / f"{_SESSION}{leader}").write_text(str(start_time(leader)))
+
+
+def in_sessions(folder: Path) -> dict[int, int]:
+    """Ids and start times of the living processes of the enrolled sessions."""
+    sessions: set[int] = set()
+    for entry in _entries(folder):
+        with contextlib.suppress(OSError, ValueError):
+            if entry.name.startswith(_SESSION):
+                leader, started = int(entry.name.removeprefix(_SESSION)), int(entry.read_text())
+                # An id is not given out anew while its session has members, so only its own processes are in it.
+                if start_time(leader) in (None, started):
+                    sessions.add(leader)
+    found: dict[int, int] = {}
+    for pid, fields in _processes() if sessions else ():
+        if int(fields[3]) in sessions and fields[0] not in "ZX":
+            found[pid] = int(fields[19])
+    return found
+
+
 def shared_memory(pid: int) -> set[str]:
     """Names of the shared memory of Python's making that a process has mapped."""
     try:
@@ -73,7 +103,7 @@ def end_processes(folder: Path, grace: float = TERM_SECONDS) -> set[str]:
     asked: set[int] = set()
     shared: set[str] = set()
     while True:
-        targets |= enrolled(folder)
+        targets |= enrolled(folder) | in_sessions(folder)
         targets |= _descendants(targets)
         targets = {pid: started for pid, started in targets.items() if start_time(pid) == started}
         if not targets:
@@ -116,13 +146,19 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _descendants(pids: Iterable[int]) -> dict[int, int]:
-    children: dict[int, list[int]] = {}
+def _processes() -> Iterator[tuple[int, list[str]]]:
+    """Ids of all processes, and what `/proc` says of each behind its name: state, parent, group, session, ..."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError):
                 stat = (entry / "stat").read_text()
-                children.setdefault(int(stat[stat.rindex(")") + 2 :].split()[1]), []).append(int(entry.name))
+                yield int(entry.name), stat[stat.rindex(")") + 2 :].split()
+
+
+def _descendants(pids: Iterable[int]) -> dict[int, int]:
+    children: dict[int, list[int]] = {}
+    for pid, fields in _processes():
+        children.setdefault(int(fields[1]), []).append(pid)
     found: dict[int, int] = {}
     waiting = list(pids)
     while waiting:
@@ -134,5 +170,13 @@ def _descendants(pids: Iterable[int]) -> dict[int, int]:
     return found
 
 
+def become(folder: str, command: list[str]) -> None:
+    """Enrol this process with its session, then become a program that knows nothing of burnish."""
+    enrol_session(Path(folder), os.getpid())
+    os.execvp(command[0], command)
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == BECOME:
+        become(sys.argv[2], sys.argv[3:])
     main(sys.argv[1])

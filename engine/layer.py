@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.completion import Completion, Scores, Watch
-from ..core.engine import Engine, EngineInfo, Reward, RewardEngine
+from ..core.engine import Engine, EngineInfo, Reward, RewardEngine, most_usd
 from ..core.errors import EngineUnavailable
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
@@ -52,6 +52,10 @@ class Layer:
     async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
         """A reward from the engine inside."""
         return await rewarding(self.engine).reward(prompt, answer, raw=raw)
+
+    def most_usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
+        """As the engine inside is priced."""
+        return most_usd(self.engine, prompt_tokens, completion_tokens)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a text by itself, where the engine inside tells them."""

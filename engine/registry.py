@@ -13,7 +13,9 @@ from typing import Any, cast
 
 from ..core.engine import Capabilities, Engine
 from ..core.errors import ConfigError
+from ..core.extensions import extension
 from ..core.ids import Json, as_json
+from ..core.redact import is_withheld
 from ..core.target import absolute, is_target, load_target
 from ..core.text import one_line
 
@@ -34,6 +36,11 @@ SCRIPTED = Capabilities(
     logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, steps=True, abort=True, reasoning=True
 )
 ENGINES: Mapping[str, EngineKind] = {
+    "litellm": EngineKind(
+        "burnish.engine.lite:LiteLLMEngine",
+        "a hosted model through litellm, with prices: --model provider/name",
+        Capabilities(abort=True),
+    ),
     "scripted": EngineKind(
         "burnish.engine.pretend:scripted",
         "no model: scripted replies, for trying things out and for tests",
@@ -63,7 +70,7 @@ ENGINES: Mapping[str, EngineKind] = {
         ),
     ),
 }
-"""By name. Any other engine is named by its factory: `module:attribute` or `file.py:attribute`."""
+"""By name. Any other engine is an extension's, or is named by its factory: `module:attribute` or `file.py:attribute`."""
 
 
 def capabilities() -> dict[str, Capabilities]:
@@ -117,6 +124,9 @@ def from_recipe(value: Mapping[str, Any]) -> Engine:
     name, model, args = value.get("engine"), value.get("model"), value.get("args", {})
     if not isinstance(name, str) or not isinstance(model, str | None) or not isinstance(args, Mapping):
         raise ConfigError("the stored engine is no recipe", hint="name the engine: --engine NAME")
+    if withheld := [key for key, given in cast("Mapping[str, Json]", args).items() if is_withheld(given)]:
+        what = f"the engine {name} was given a secret as {', '.join(withheld)}, and secrets are not stored"
+        raise ConfigError(what, hint=f"give it again: --engine {name} --engine-arg {withheld[0]}=..., and its other arguments")
     return make_engine(name, model, cast("Mapping[str, Any]", args))
 
 
@@ -124,6 +134,9 @@ def _target(name: str) -> str:
     if name in ENGINES:
         return ENGINES[name].target
     if not is_target(name):
+        if (found := extension("engine", name)) is not None:
+            found.load()
+            return found.target
         known = "; ".join(f"{n} ({kind.description})" for n, kind in ENGINES.items())
         raise ConfigError(f"no engine is called {name!r}", hint=f"one of: {known}; or module:attribute, file.py:attribute")
     return name

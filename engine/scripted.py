@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..core.completion import Completion, Delta, Scores, Watch
 from ..core.engine import Capabilities, EngineInfo, Reward, require
-from ..core.errors import ConfigError, EngineUnavailable
+from ..core.errors import ConfigError, EngineUnavailable, GenerationFailed
 from ..core.ids import Json, canonical_json
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
@@ -125,6 +125,9 @@ class ScriptedEngine:
             return NOTHING
         if needs := (*sampling.needs, *prompt.needs):
             require(self, needs, why="the call")
+        if (most := self.info.context_tokens) is not None and (asked := self.count_tokens(prompt)) >= most:
+            message = f"the prompt of {asked} tokens does not fit the context of {most}"
+            raise GenerationFailed(message, code="context_length", hint="shorten the prompt")
         call = Call(prompt, sampling)
         self.calls += 1
         if self._log is not None:

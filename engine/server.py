@@ -2,51 +2,45 @@
 
 What the server can do is found out at the start (`server_probe.py`). A call that may be stopped is streamed, so that what
 was generated is kept; closing the stream ends the decoding. A failed call is not sent again here, burnish's retries do
-that; but a server that went away is waited for, since no retry of single calls would outlast its restart.
+that; but a server that went away is waited for, since no retry of single calls would outlast its restart. Of several servers
+those that are there share the calls (`server_pool.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..core.completion import Completion, Delta, Scores, Watch
-from ..core.engine import EngineInfo
-from ..core.errors import Cancelled, ConfigError, EngineUnavailable, GenerationFailed
+from ..core.completion import Completion, Scores, Watch
+from ..core.engine import EngineInfo, require
+from ..core.errors import ConfigError, EngineUnavailable
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
 from .layer import NOTHING
 from .one_loop import check_loop
+from .prompt_counts import PromptCounts
 from .server_address import Address
 from .server_calls import body
-from .server_errors import Unreachable
-from .server_probe import Features, Served, probe, served
+from .server_exchange import exchange, stoppable
+from .server_pool import Place, Pool, belonging
+from .server_probe import Features, Served
 from .server_replies import Collected
-
-if TYPE_CHECKING:
-    from .server_client import Connection
-
-_PROMPTS_KNOWN = 256
-_TEMPLATE_TOKENS, _TURN_TOKENS = 64, 16
-"""Most tokens that a chat template is reckoned to add, once and for each turn."""
-_ASK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
-class _Open:
-    """What there is while the engine runs."""
+class ServerState:
+    """How one of the servers is."""
 
-    connection: Connection
-    features: Features
-    model: str
-    places: asyncio.Semaphore
-    """One for each connection: a call waits here, not inside of the client, so that its time has not begun."""
+    base_url: str
+    running: int
+    """Calls that it has, or that wait for a connection to it."""
+    calls: int
+    """Calls that it has answered."""
+    left_out: str
+    """Why it gets no calls; empty while it does."""
 
 
 class ServerEngine:
@@ -54,7 +48,7 @@ class ServerEngine:
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | Sequence[str],
         model: str | None = None,
         *,
         api_key_env: str | None = None,
@@ -64,57 +58,58 @@ class ServerEngine:
     ) -> None:
         """Describe the engine; nothing happens before `start`.
 
-        `base_url` ends where `/chat/completions` begins, as in `http://127.0.0.1:8000/v1`. Without a `model` the server must have
-        exactly one. `api_key_env` names the environment variable that holds the key; the key itself is never taken. A call
-        fails after `timeout` silent seconds. At most `max_connections` calls are sent at once, the others wait. A server that
-        went away is waited for `patience` seconds.
+        `base_url` ends where `/chat/completions` begins, as in `http://127.0.0.1:8000/v1`; several, in a list or with commas
+        between them, are servers of one model that share the calls. Without a `model` the server must have exactly one.
+        `api_key_env` names the environment variable that holds the key; the key itself is never taken. A call fails after
+        `timeout` silent seconds. At most `max_connections` calls are sent to one server at once, the others wait. If no server
+        is there, `patience` seconds are waited for one to come back.
 
         Raises:
             ConfigError: an argument that cannot be right.
         """
-        self._address = Address(base_url, key_env=api_key_env, timeout=timeout, max_connections=max_connections)
+        urls = [u.strip() for u in base_url.split(",")] if isinstance(base_url, str) else list(base_url)
+        self._addresses = [Address(url, key_env=api_key_env, timeout=timeout, max_connections=max_connections) for url in urls]
+        if len({a.base_url for a in self._addresses}) != len(urls) or not urls:
+            raise ConfigError(f"{len(urls)} base URLs, not all of them different", hint="give each server once")
         if not 0 < patience < math.inf:
             raise ConfigError(f"patience is {patience}", hint="give seconds above 0")
         self._patience = patience
         self._model = model
         self._info = EngineInfo(kind="server", model=model or "")
-        self._open: _Open | None = None
+        self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = asyncio.Lock()
-        self._return: asyncio.Task[None] | None = None
-        self._prompts: OrderedDict[Prompt, int] = OrderedDict()
+        self._counts = PromptCounts()
 
     @property
     def info(self) -> EngineInfo:
         return self._info
 
+    @property
+    def servers(self) -> list[ServerState]:
+        """How the servers are; empty unless the engine runs."""
+        places = self._pool.places if self._pool else ()
+        return [ServerState(p.address.base_url, p.running, p.calls, p.down) for p in places]
+
     async def start(self) -> None:
         async with self._starting:
-            if self._open is not None:
+            if self._pool is not None:
                 self._running()
                 return
-            connection = self._address.connect()
+            pool = Pool([Place(address, address.connect()) for address in self._addresses], self._patience)
             try:
-                found = await served(connection, self._model)
-                features = await probe(connection, found, self._address.root)
-            except GenerationFailed as e:
-                await connection.close()
-                raise EngineUnavailable(e.message, hint=e.hint, code=e.code) from None
+                await pool.open(self._model)
             except BaseException:
-                await connection.close()
+                await pool.close()
                 raise
-            self._info = _described(found, features)
-            self._open = _Open(connection, features, found.model, asyncio.Semaphore(self._address.max_connections))
-            self._loop = asyncio.get_running_loop()
+            self._info = _described(pool.found, pool.features)
+            self._pool, self._loop = pool, asyncio.get_running_loop()
 
     async def close(self) -> None:
-        if self._open is None:
+        if self._pool is None:
             return
-        connection, self._open = self._running().connection, None
-        if self._return is not None:
-            self._return.cancel()
-            await asyncio.gather(self._return, return_exceptions=True)
-        await connection.close()
+        pool, self._pool = self._running(), None
+        await pool.close()
 
     async def __aenter__(self) -> ServerEngine:
         await self.start()
@@ -125,92 +120,41 @@ class ServerEngine:
 
     def count_tokens(self, prompt: Prompt) -> int:
         """As the server counted, once it has seen the prompt; until then an upper bound: no token is less than a byte."""
-        known = self._prompts.get(prompt)
-        if known is not None:
-            return known
-        texts = [prompt.prefix_text, *(m.text for m in prompt.messages or ())]
-        ids = len(prompt.token_ids or ()) + len(prompt.prefix_ids)
-        return _TEMPLATE_TOKENS + ids + sum(len(t.encode("utf-8", "surrogatepass")) + _TURN_TOKENS for t in texts)
+        return self._counts.of(prompt)
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, watch: Watch | None = None, stop: Stop | None = None
     ) -> Completion:
-        opened, collected = self._running(), Collected()
+        pool, collected = self._running(), Collected()
         if stop is not None and stop.requested:
             return NOTHING
-        stream = opened.features.stream and (watch is not None or stop is not None)
-        ask = body(prompt, sampling, opened.features, model=opened.model, stream=stream, watched=watch is not None)
-        work = self._call(opened, ask, collected, watch)
-        try:
-            stopped = await (stop.race(work) if stop is not None else work)
-        except Cancelled:
-            stopped = True
-        stopped = stopped and collected.finish is None
+        stream = pool.features.stream and (watch is not None or stop is not None)
+        ask = body(prompt, sampling, pool.features, model=pool.found.model, stream=stream, watched=watch is not None)
+        require(self, (*sampling.needs, *prompt.needs), why="the call")
+        work = pool.run(_beginning(prompt), lambda connection: exchange(connection, ask, collected, watch))
+        stopped = await stoppable(work, collected, stop)
         if stopped and not collected.pieces:
             return NOTHING
-        self._learn(prompt, collected.prompt)
+        self._counts.learn(prompt, collected.prompt)
         return collected.completion(sampling, prompt_tokens=self.count_tokens(prompt), stopped=stopped)
 
     async def score(self, prompt: Prompt, continuations: Sequence[str | Sequence[int]]) -> list[Scores]:
         raise EngineUnavailable("a chat-completions server cannot score", hint="the engine vllm can", code="unsupported")
 
-    async def _call(self, opened: _Open, ask: dict[str, object], collected: Collected, watch: Watch | None) -> bool:
-        """Send a call and collect its answer. Returns whether `watch` stopped it."""
-        async with opened.places:
-            try:
-                if "stream" not in ask:
-                    text = collected.add(await opened.connection.post(ask))
-                    return bool(watch and watch(Delta(text, collected.so_far, collected.generated)))
-                async with aclosing(opened.connection.stream(ask)) as pieces:
-                    async for piece in pieces:
-                        text = collected.add(piece)
-                        if watch and text and watch(Delta(text, collected.so_far, collected.generated)):
-                            return True
-            except Unreachable:
-                await self._until_it_is_back(opened.connection)
-                raise
-            return False
+    def _running(self) -> Pool:
+        check_loop(self._loop if self._pool else None)
+        assert self._pool is not None
+        return self._pool
 
-    async def _until_it_is_back(self, connection: Connection) -> None:
-        """Wait until the server answers again; all calls that miss it wait together.
 
-        Raises:
-            EngineUnavailable: it does not, or no longer has the model.
-        """
-        if self._return is None or self._return.done():
-            self._return = asyncio.create_task(self._watch_out(connection))
-            self._return.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, even if nobody waits
-        await asyncio.shield(self._return)
-
-    async def _watch_out(self, connection: Connection) -> None:
-        last = ""
-        try:
-            async with asyncio.timeout(self._patience):
-                while True:
-                    try:
-                        await served(connection, self._info.model)
-                        return
-                    except GenerationFailed as e:
-                        last = e.message
-                    except ConfigError as e:
-                        raise EngineUnavailable(f"the server came back as another one: {e.message}", hint=e.hint) from None
-                    await asyncio.sleep(_ASK_AGAIN_S)
-        except TimeoutError:
-            message = f"the server is gone: {last or 'it does not answer'}"
-            raise EngineUnavailable(message, hint="start it again, then resume the run", code="unreachable") from None
-
-    def _learn(self, prompt: Prompt, tokens: int | None) -> None:
-        if tokens is None:
-            return
-        self._prompts[prompt] = tokens
-        self._prompts.move_to_end(prompt)
-        if len(self._prompts) > _PROMPTS_KNOWN:
-            self._prompts.popitem(last=False)
-
-    def _running(self) -> _Open:
-        check_loop(self._loop if self._open else None)
-        assert self._open is not None
-        return self._open
+def _beginning(prompt: Prompt) -> str:
+    """What decides on a prompt's server: its texts up to the first turn of the user, which all of a dialogue's calls share."""
+    texts: list[str] = []
+    for message in prompt.messages or ():
+        texts.append(message.text)
+        if message.role == "user":
+            break
+    return belonging(texts)
 
 
 def _described(found: Served, features: Features) -> EngineInfo:

@@ -38,14 +38,14 @@ class Surroundings:
         self.pids.mkdir()
         self._logging = self.folder / "logging.json"
         self._logging.write_text(json.dumps(_logging_config(self.log_file)))
-        self._guardian = _start_guardian(self.folder)
+        self._guardian = start_guardian(self.folder)
         self._shared: set[str] = set()
 
     def check_guardian(self) -> None:
         """Start the guardian again if somebody killed it."""
         if self._guardian.poll() is not None:
             self._close_pipe()
-            self._guardian = _start_guardian(self.folder)
+            self._guardian = start_guardian(self.folder)
 
     @contextlib.contextmanager
     def enter(self, *, offline: bool, kv_cache_gib: int, child_environment: dict[str, str]) -> Generator[None]:
@@ -143,7 +143,8 @@ def _log_to(config: Path) -> None:
     dictConfig(json.loads(config.read_text()))
 
 
-def _start_guardian(folder: Path) -> subprocess.Popen[bytes]:
+def start_guardian(folder: Path) -> subprocess.Popen[bytes]:
+    """A guardian of the processes enrolled below a folder; it acts once its standard input is closed."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", guardian.__file__, str(folder)],
         stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from ..core.errors import ConfigError, EngineUnavailable
+from ..core.errors import ConfigError, EngineUnavailable, GenerationFailed
 from ..core.prompt import Message, Prompt
 from ..core.text import one_line
 
@@ -59,8 +59,16 @@ class Tokens:
         return list(self._render(messages, open_turn=False))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text by itself, without any that mark a beginning."""
-        return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Token ids of a text by itself, without any that mark a beginning.
+
+        Raises:
+            GenerationFailed: it holds half a character (a lone surrogate), which no tokenizer takes.
+        """
+        try:
+            return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        except (TypeError, UnicodeEncodeError):
+            message = "the call holds text that is no Unicode"
+            raise GenerationFailed(message, code="bad_request", hint="take surrogates out") from None
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without control tokens."""

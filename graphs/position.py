@@ -13,9 +13,10 @@ from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.errors import GraphInterrupt
 
 from ..core.context import Run
-from ..core.errors import ReplayMismatch
+from ..core.errors import ReplayMismatch, Waiting
 from ..core.records import StepEnd, StepStart
 from ..core.text import one_line
 
@@ -31,6 +32,8 @@ class Steps(AsyncCallbackHandler):
     def __init__(self) -> None:
         self.run: Run | None = None
         """The run that is listened to; set before the graph starts."""
+        self.interrupted: dict[str, str] = {}
+        """Positions of the nodes that called LangGraph's `interrupt()`, by the interrupts' ids."""
         self._nodes: dict[str, tuple[str, ...]] = {}
         self._open: dict[UUID, str] = {}
         self._started: set[str] = set()
@@ -79,7 +82,11 @@ class Steps(AsyncCallbackHandler):
     async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A node raised."""
         position = self._open.pop(run_id, None)
-        if self.run is None or position is None or isinstance(error, ReplayMismatch):
+        if self.run is None or position is None or isinstance(error, ReplayMismatch | Waiting):
+            return
+        if isinstance(error, GraphInterrupt):
+            for interrupt in error.args[0] if error.args else ():
+                self.interrupted.setdefault(interrupt.id, position)
             return
         code = getattr(error, "code", type(error).__name__)
         end = StepEnd(position=position, status="failed", error_code=str(code), error=one_line(str(error), 500))

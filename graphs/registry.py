@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from ..core.errors import ConfigError
+from ..core.extensions import extension
 from ..core.ids import Json
 from ..core.target import absolute, is_target, load_target
+from .episode_settings import EpisodeSettings
 from .iad_settings import IadSettings, SelfRefineSettings, SequentialRevisionSettings
 from .plangen_settings import PlangenSettings
+from .rag_settings import AutoRagSettings, ClosedBookSettings, NaiveRagSettings
 from .settings import (
     BeamSettings,
     BestOfNSettings,
@@ -47,6 +50,12 @@ BUILTIN: dict[str, Builtin] = {
     g.name: g
     for g in (
         Builtin(
+            name="auto_rag",
+            summary="Auto-RAG: the model plans what to look up, reads what was found, and searches again or answers",
+            settings=AutoRagSettings,
+            builder="auto_rag:auto_rag",
+        ),
+        Builtin(
             name="beam",
             summary="steps; the best of each level are continued, in one tree or several",
             settings=BeamSettings,
@@ -58,7 +67,19 @@ BUILTIN: dict[str, Builtin] = {
             settings=BestOfNSettings,
             builder="builtin:best_of_n",
         ),
+        Builtin(
+            name="closed_book",
+            summary="a short answer to a question from what the model knows",
+            settings=ClosedBookSettings,
+            builder="auto_rag:closed_book",
+        ),
         Builtin(name="draw", summary="n samples to be kept, none judged", settings=DrawSettings, builder="builtin:draw"),
+        Builtin(
+            name="episode",
+            summary="an agent acts in an environment: one attempt, several side by side, or rounds that learn from earlier ones",
+            settings=EpisodeSettings,
+            builder="episode:episode",
+        ),
         Builtin(
             name="iad",
             summary="rounds of candidates made with what was said of the best one and a rejected one",
@@ -70,6 +91,12 @@ BUILTIN: dict[str, Builtin] = {
             summary="n samples; the answer that most of them give",
             settings=MajoritySettings,
             builder="builtin:majority",
+        ),
+        Builtin(
+            name="naive_rag",
+            summary="one search with the question, then a short answer by what was found",
+            settings=NaiveRagSettings,
+            builder="auto_rag:naive_rag",
         ),
         Builtin(
             name="plangen",
@@ -119,8 +146,13 @@ def graph_name(graph: object) -> str:
     return str(getattr(graph, "name", None) or getattr(graph, "__name__", type(graph).__name__))
 
 
+def is_graph(name: str) -> bool:
+    """Whether a graph can be found by its name alone: a built-in, an extension, or the target of one's own."""
+    return name in BUILTIN or is_target(name) or extension("graph", name) is not None
+
+
 def build_graph(graph: object, settings: Mapping[str, Json] | None = None) -> Graph:
-    """A compiled graph from a built-in name, a target, a builder, a graph, or a function that makes one.
+    """A compiled graph from the name of a built-in or an extension, a target, a builder, a graph, or a function that makes one.
 
     A function gets the settings as keyword arguments; a finished graph takes none.
 
@@ -132,6 +164,8 @@ def build_graph(graph: object, settings: Mapping[str, Json] | None = None) -> Gr
         if graph in BUILTIN:
             return _build(BUILTIN[graph], settings)
         if not is_target(graph):
+            if (found := extension("graph", graph)) is not None:
+                return _compiled(found.load(), settings)
             near = get_close_matches(graph, BUILTIN, n=1)
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(BUILTIN)}, module:attribute or file.py:attribute"
             raise ConfigError(f"there is no graph {graph!r}", hint=hint)

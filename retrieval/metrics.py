@@ -1,74 +1,23 @@
-"""Scores of answers and of what was retrieved, as FlashRAG computes them, and two of other makes under names of their own.
+"""Scores of what was retrieved, as FlashRAG computes them, and by which passages are right where that is known.
 
-FlashRAG's, and where they part from it, which a scorer's name never hides:
-
-- A text is normalised by lower case, ASCII punctuation deleted (not spaced), the words a, an, the taken out, spaces collapsed.
-- `em` is equality with a reference, `acc` that one is contained; `f1`, `precision` and `recall` count words, each the best over
-  the references by itself. Where one side is yes, no or noanswer and the other is not the same, they are 0.
 - `retrieval_recall_top5` is 1 if a reference is contained in one of the first 5 passages, `retrieval_precision_top5` the share
-  of the passages found, at most 5, that contain one.
-- A reference that normalises to nothing is contained in every text: it counts for nothing here, where FlashRAG scores 1.
+  of the passages found, at most 5, that contain one; texts are compared as for the answers' scores (`core/answer_scores.py`).
 - Without a reference left there is no score, and without a passage both retrieval scores are 0, where FlashRAG fails.
 
-`autorag.em` and `autorag.f1` are the scorers of Auto-RAG's repository: punctuation becomes spaces, and its `em` is more lenient.
-`support_recall` and `support_all` need to know which passages are right, and not only the answer.
+`support_recall` and `support_all` need to know which passages are right, and not only the answer. `answer_scores`, `Score` and
+`normalized` are those of `core/answer_scores.py`.
 """
 
 from __future__ import annotations
 
-import re
-import string
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
 
+from ..core.answer_scores import Score, answer_scores, normalized, normalized_references
 from ..core.errors import ConfigError
-from ..core.ids import Json
 from .passage import Hit
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_DELETED = str.maketrans("", "", string.punctuation)
-_SPACED = str.maketrans(dict.fromkeys(string.punctuation + "‘’´`", " "))
-_CLOSED = ("yes", "no", "noanswer")
-_SAME = {"true": "yes", "false": "no"}
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One number, and which scorer gave it."""
-
-    scorer: str
-    """`flashrag.em`, `autorag.em`, ..."""
-    value: float
-    """In [0, 1]."""
-
-    def to_json(self) -> dict[str, Json]:
-        """Plain form."""
-        return asdict(self)
-
-
-def normalized(text: str) -> str:
-    """A text as FlashRAG compares it."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_DELETED)).split())
-
-
-def answer_scores(prediction: str, references: Sequence[str]) -> list[Score]:
-    """How well an answer agrees with its references, by every scorer that needs no more.
-
-    Raises:
-        ConfigError: no reference holds anything after normalisation.
-    """
-    golds = _golds(references)
-    said = normalized(prediction)
-    words = _word_scores(said, golds)
-    loose, loose_golds = _spaced(prediction), [gold for reference in references if (gold := _spaced(reference))]
-    return [
-        Score("flashrag.em", float(said in golds)),
-        Score("flashrag.acc", float(any(gold in said for gold in golds))),
-        *(Score(f"flashrag.{name}", value) for name, value in words.items()),
-        Score("autorag.em", float(any(_autorag_equal(gold, loose) for gold in loose_golds))),
-        Score("autorag.f1", _word_scores(loose, loose_golds)["f1"]),
-    ]
+__all__ = ["Score", "answer_scores", "mean_scores", "normalized", "retrieval_scores", "support_scores"]
 
 
 def retrieval_scores(hits: Sequence[Hit], references: Sequence[str], k: int = 5) -> list[Score]:
@@ -78,7 +27,7 @@ def retrieval_scores(hits: Sequence[Hit], references: Sequence[str], k: int = 5)
         ConfigError: no reference holds anything after normalisation, or `k` is less than 1.
     """
     _check_k(k)
-    golds = _golds(references)
+    golds = normalized_references(references)
     texts = [normalized(hit.contents) for hit in hits[:k]]
     holding = [any(gold in text for gold in golds) for text in texts]
     return [
@@ -120,44 +69,6 @@ def mean_scores(rows: Sequence[Sequence[Score]]) -> dict[str, float]:
         for score in row:
             sums[score.scorer] += score.value
     return {name: value / len(rows) for name, value in sums.items()}
-
-
-def _word_scores(said: str, golds: Sequence[str]) -> Mapping[str, float]:
-    best = {"f1": 0.0, "precision": 0.0, "recall": 0.0}
-    for gold in golds:
-        if said != gold and (said in _CLOSED or gold in _CLOSED):
-            continue
-        ours, theirs = said.split(), gold.split()
-        common = (Counter(ours) & Counter(theirs)).total()
-        if common:
-            precision, recall = common / len(ours), common / len(theirs)
-            values = {"f1": 2 * precision * recall / (precision + recall), "precision": precision, "recall": recall}
-            best = {name: max(best[name], value) for name, value in values.items()}
-    return best
-
-
-def _golds(references: Sequence[str]) -> list[str]:
-    if isinstance(references, str):
-        raise ConfigError("references are a list of texts, not one text", hint="[reference]")
-    golds = [gold for reference in references if (gold := normalized(reference))]
-    if not golds:
-        raise ConfigError("no reference holds a word", hint="an answer is scored against references that are not empty")
-    return golds
-
-
-def _spaced(text: str) -> str:
-    """A text as Auto-RAG compares it: punctuation becomes spaces."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_SPACED)).split())
-
-
-def _autorag_equal(gold: str, said: str) -> bool:
-    """Equal, equal but for spaces, true and false for yes and no, or as many words and all of the reference's among them."""
-    if gold.replace(" ", "") == said.replace(" ", ""):
-        return True
-    if gold in _SAME:
-        return _SAME[gold] == said
-    ours, theirs = said.split(" "), gold.split(" ")
-    return len(ours) == len(theirs) and set(theirs) <= set(ours)
 
 
 def _check_k(k: int) -> None:

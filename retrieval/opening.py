@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
+from ..core.extensions import extension
 from .corpus import KINDS, Corpus, Kind
 from .retriever import Retriever
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_retriever(name: str, kind: Kind | None = None, *, embedder: Embedder | None = None) -> Retriever:
-    """Open the retriever for a corpus, or for a server if the name is an http or https address.
+    """Open the retriever for a corpus, for a server if the name is an http or https address, or an extension's.
 
     None for the kind takes all indexes that the corpus has: both are fused. Opening reads no passages; a dense index may load
     libraries for seconds, so within an event loop call it through `asyncio.to_thread`.
@@ -30,7 +31,12 @@ def open_retriever(name: str, kind: Kind | None = None, *, embedder: Embedder | 
         return Remote(name)
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"there is no kind of retriever {kind!r}", hint=f"one of: {', '.join(KINDS)}")
-    corpus = Corpus.open(name)
+    try:
+        corpus = Corpus.open(name)
+    except ConfigError:
+        if kind is None and (found := extension("retriever", name)) is not None:
+            return _made(found.load(), name)
+        raise
     there = corpus.kinds
     if not there:
         raise ConfigError(f"the corpus {name} has no index", hint=corpus.adding("lexical"))
@@ -42,6 +48,15 @@ def open_retriever(name: str, kind: Kind | None = None, *, embedder: Embedder | 
     from .hybrid import Hybrid
 
     return Hybrid([_lexical(corpus), _dense(corpus, embedder)])
+
+
+def _made(found: object, name: str) -> Retriever:
+    """The retriever of an extension, or the one that its factory makes."""
+    ready = isinstance(found, Retriever) and not isinstance(found, type)
+    made = found() if callable(found) and not ready else found
+    if not isinstance(made, Retriever):
+        raise ConfigError(f"the retriever {name} is a {type(made).__name__}", hint="name a retriever, or what makes one")
+    return made
 
 
 def _lexical(corpus: Corpus) -> Retriever:

@@ -23,6 +23,7 @@ from ..core.ids import Json
 from ..core.policy import Expansion, Policy, Probe, Scored, Selection, TaskView
 from ..core.proposer import Proposer
 from ..core.records import Decided, Told
+from ..core.redact import redact_text
 from ..core.stop import Stop
 from ..core.text import one_line
 from ..core.verdict import Verdict, Verifier
@@ -270,7 +271,7 @@ class Search:
         for s in self.told[:_OPTIONS_KEPT]:
             row: dict[str, Json] = {"id": s.id, "outcome": s.outcome, "score": s.score, "answer": s.answer, "error": s.error}
             if s.id in self.maker.errors:
-                row["message"] = one_line(self.maker.errors[s.id], 300)
+                row["message"] = one_line(redact_text(self.maker.errors[s.id]), 300)
             rows.append(row)
         return rows
 

@@ -1,7 +1,7 @@
 """The numeric libraries of the `compare` extra, imported by the function that needs them.
 
-Resampling in numpy is some twenty times faster than in the standard library, and the quantiles of the t distribution
-are no code to write again. Everything else in this room is the standard library.
+Resampling in numpy is some twenty times faster than in the standard library; the quantiles of the t distribution and
+least squares are no code to write again. Everything else in this room is the standard library.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..core.errors import ConfigError
 
-Library: TypeAlias = Literal["numpy", "scipy.special"]
+Library: TypeAlias = Literal["numpy", "scipy.optimize", "scipy.special"]
 
 
 def library(name: Library) -> Any:

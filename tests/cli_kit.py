@@ -46,6 +46,7 @@ def burnish(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in [n for n in os.environ if n.startswith("BURNISH_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
 
     def call(*arguments: str) -> Done:
         capsys.readouterr()

@@ -87,12 +87,19 @@ class Chat:
     usage: bool = True
     thoughts: Sequence[str] = ()
     field: str = "reasoning_content"
+    context: int = 0
+    """Most words of a prompt; 0 for no limit."""
 
     async def __call__(self, peer: Peer, request: Request) -> None:
         body = request.body
         if bad := sorted(self.refuses & body.keys()):
             message = f"Unsupported parameter: {bad[0]}"
             await peer.json({"error": {"message": message, "type": "invalid_request_error", "code": 400}}, 400)
+            return
+        asked = sum(len(str(m.get("content")).split()) for m in body.get("messages", ()))
+        if self.context and asked > self.context:
+            message = f"This model's maximum context length is {self.context} tokens. However, you requested {asked}"
+            await peer.json({"error": {"message": message, "code": 400}}, 400)
             return
         await asyncio.sleep(self.latency)
         words, reason = self._words(body)

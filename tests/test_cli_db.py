@@ -236,6 +236,17 @@ async def test_what_is_not_done_goes_only_if_asked_for_and_idle(url):
     assert prune.prune(url, Rule(keep_last=0, unfinished=True), now_ns=later).runs == 2
 
 
+async def test_what_waits_for_a_person_goes_by_its_age_only(url):
+    store = await Store.open(url)
+    waiting = await finished(store, status="waiting")
+    await store.close()
+    later = time.time_ns() + 2 * prune.IDLE_NS
+    assert prune.prune(url, Rule(keep_last=0, unfinished=True), now_ns=later).runs == 0
+    assert prune.prune(url, Rule(keep_last=0, older_than_ns=prune.IDLE_NS), now_ns=later).runs == 0
+    assert ids(url) == [waiting]
+    assert prune.prune(url, Rule(older_than_ns=prune.IDLE_NS, unfinished=True), now_ns=later).runs == 1
+
+
 async def test_a_run_that_somebody_has_is_never_removed(url, monkeypatch):
     store = await Store.open(url)
     await finished(store)

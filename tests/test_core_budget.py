@@ -157,6 +157,18 @@ def test_every_limit_is_one_that_is_kept_to() -> None:
     assert {f.name for f in fields(Budget)} - {"seconds"} == {f.name for f in fields(Spend)}
 
 
+async def test_dollars_taken_apart_leave_no_reservation() -> None:
+    ledger = Ledger(Budget(usd=1))
+    parts = [Spend(calls=1, usd=usd) for usd in (0.1, 0.2, 0.3)]
+    for part in parts:
+        await ledger.reserve(part)
+    for part in parts:
+        await ledger.settle(part, Spend(calls=1))
+    assert ledger.reserved.usd != 0, "floats that add up to nothing would show nothing"
+    with pytest.raises(BudgetExhausted):
+        await asyncio.wait_for(ledger.reserve(Spend(calls=1, usd=2.0)), HANG)
+
+
 # --- stops ---
 
 

@@ -63,6 +63,9 @@ def test_the_readme_graph_runs(tmp_path):
 def test_the_commands_of_extending_work(tmp_path, command):
     for name, code in blocks(EXTENDING).items():
         (tmp_path / name).write_text(code)
+    for first in re.findall(r"^    (burnish new .+)$", EXTENDING, re.M):
+        if f"{first.split()[-1]}.py:" in command:
+            assert burnish(first, tmp_path).returncode == 0
     out = burnish(command, tmp_path)
     assert out.returncode in (0, 3), out.stderr
     assert out.stdout.strip()

@@ -19,6 +19,7 @@ FLOORS = {
     "verifiers": 3,
     "retrieval": 3,
     "agents": 4,
+    "environments": 4,
     "graphs": 5,
     "execution": 6,
     "session": 6,
@@ -26,10 +27,12 @@ FLOORS = {
     "compare": 7,
     "bench": 8,
     "cli": 8,
+    "testing": 8,
+    "view": 8,
 }
 ROOMS = [name for name in FLOORS if (ROOT / name).is_dir()]
 HEAVY = {"alembic", "langgraph", "litellm", "matplotlib", "numpy", "openai", "scipy", "sqlalchemy", "torch"}
-HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "pandas", "sympy"}
+HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "pandas", "sympy", "starlette", "uvicorn", "jinja2"}
 
 
 def modules() -> list[Path]:
@@ -61,7 +64,7 @@ def test_a_room_imports_only_lower_floors(path: Path):
     for other in imported_rooms(path) - {own}:
         if own in siblings and other in siblings:
             continue
-        assert FLOORS[other] < FLOORS[own] or (own == "cli" and other == "bench"), f"{own} imports {other}"
+        assert FLOORS[other] < FLOORS[own] or (own == "cli" and other in ("bench", "view")), f"{own} imports {other}"
 
 
 def test_every_room_has_a_floor():

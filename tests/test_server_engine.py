@@ -210,10 +210,16 @@ async def test_reasoning_stays_apart(name: str, stop: Stop | None) -> None:
 
 
 async def test_parts_and_roles_go_out_as_they_are() -> None:
-    turns = (Message("system", "Be brief."), Message("user", (TextPart("What is it?"), ImagePart("data:image/png;base64,AA"))))
+    parts = (TextPart("What is"), TextPart("it?"))
     async with engine() as (started, server):
-        await started.generate(Prompt(turns), Sampling())
-        assert server.chats[0]["messages"] == [t.to_json() for t in turns]
+        await started.generate(Prompt((Message("system", "Be brief."), Message("user", parts))), Sampling())
+        assert server.chats[0]["messages"] == [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "What is"}, {"type": "text", "text": "it?"}]},
+        ]
+        with pytest.raises(EngineUnavailable, match="images"):
+            await started.generate(Prompt((Message("user", (*parts, ImagePart("data:image/png;base64,AA"))),)), Sampling())
+        assert len(server.chats) == 1
 
 
 async def test_streamed_or_not_the_completion_is_the_same() -> None:
@@ -264,7 +270,7 @@ async def test_counting_tokens_is_an_upper_bound_until_the_server_has_counted() 
         await started.generate(prompt, Sampling())
         assert started.count_tokens(prompt) == 11
         for n in range(300):  # what is known is bounded
-            started._learn(Prompt.of(str(n)), 5)
+            started._counts.learn(Prompt.of(str(n)), 5)
         assert started.count_tokens(prompt) > 140
 
 

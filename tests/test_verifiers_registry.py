@@ -74,7 +74,7 @@ def test_each_has_a_line():
 @pytest.mark.parametrize(
     ("spec", "what"),
     [
-        ("exakt", "no verifier is called 'exakt'.*one of: all_of, constraints"),
+        ("exakt", "no verifier is called 'exakt'.*one of: all_of, answer_match"),
         ("", "no verifier is called"),
         ("\x1b[31m", r"no verifier is called '\\\\x1b"),
         ("exact:", "cannot be written"),

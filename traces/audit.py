@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Column, Select, Table, func, select, union_all
 
 from ..core.errors import StoreError
+from ..core.human import ASK
 from . import schema as s
 from .codec import blob_key, unpack
 from .connect import sqlite_path, store_url
@@ -195,7 +196,7 @@ def _unfinished(reader: Reader) -> Iterator[Finding]:
     query = (
         select(r.id, r.status, r.owner, r.heartbeat_ns, func.count().label("calls"))
         .join_from(s.call, s.run, c.run_id == r.id)
-        .where(c.state == "intent")
+        .where(c.state == "intent", c.kind != ASK)
         .group_by(r.id, r.status, r.owner, r.heartbeat_ns)
         .order_by(r.id.desc())
     )

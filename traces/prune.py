@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, false, func, not_, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from ..core.errors import ConfigError
@@ -37,7 +37,8 @@ class Rule:
     older_than_ns: int | None = None
     """Only runs that ended longer ago than this."""
     unfinished: bool = False
-    """Also runs that are not done (interrupted, killed, never begun), if nothing was heard of them for an hour."""
+    """Also runs that are not done (interrupted, killed, never begun), if nothing was heard of them for an hour. One that
+    waits for a person only where `older_than_ns` is set."""
     named: bool = False
     """Also batches with a name."""
 
@@ -97,7 +98,9 @@ def _may_go(rule: Rule, now: int) -> ColumnElement[bool]:
     heard = func.coalesce(r.ended_ns, r.heartbeat_ns, r.created_ns)
     if rule.unfinished:
         lease_over = or_(r.status != "running", r.heartbeat_ns < now - int(TAKEOVER_SECONDS * 1e9))
-        over = or_(over, and_(lease_over, heard < now - IDLE_NS))
+        # A person may take weeks, so what waits for one goes by its age only.
+        asking = r.status == "waiting" if rule.older_than_ns is None else false()
+        over = or_(over, and_(lease_over, heard < now - IDLE_NS, not_(asking)))
     return and_(over, heard < now - rule.older_than_ns) if rule.older_than_ns is not None else over
 
 

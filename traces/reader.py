@@ -17,6 +17,7 @@ from ..core.budget import Budget
 from ..core.completion import Completion
 from ..core.errors import ConfigError, StoreError
 from ..core.ids import Json
+from ..core.records import RecordedCall
 from ..core.runs import RunSpec, RunStatus, Usage
 from ..core.task import Task
 from . import schema as s
@@ -146,11 +147,19 @@ class Reader:
         Raises:
             StoreError: a stored text is missing or damaged.
         """
+        return {position: call.completion for position, call in self.recorded_calls(run).items() if call.completion}
+
+    def recorded_calls(self, run: str) -> dict[str, RecordedCall]:
+        """A run's model calls and other effects with their results, whole, by their positions.
+
+        Raises:
+            StoreError: a stored text is missing or damaged.
+        """
         recorded = Recorded()
         with reading(self._engine) as connection:
             recorded.load(connection, RunState(run, 0, 0))
         calls = {position: recorded.call(position) for position in list(recorded.calls)}
-        return {position: call.completion for position, call in calls.items() if call and call.completion}
+        return {position: call for position, call in calls.items() if call}
 
     def effects(self, kind: str, run: str) -> list[Json]:
         """Values of the finished effects of a kind in a run and in all other runs of its batch."""
@@ -238,6 +247,8 @@ class Reader:
             engines=json.loads(row["engines"]),
             batch_id=row["batch_id"],
             code_version=row["code_version"],
+            forked_from=row["forked_from"],
+            forked_at=row["forked_at"],
         )
 
     def unfinished(self, batch: str | None = None) -> list[str]:

@@ -19,6 +19,7 @@ from ..core.errors import StoreError
 from ..core.ids import Json, canonical_json, derived_id
 from ..core.prompt import Prompt
 from ..core.records import Decided, Intent, Judged, Outcome, Record, StepEnd, StepStart, Told
+from ..core.redact import redact, redact_said, redact_text
 from ..core.text import storable
 from .codec import Compressor, blob_key, json_text, pack_ids, pack_logprobs, text_bytes
 
@@ -206,7 +207,7 @@ class Encoder:
         found = self._requests.get(key)
         if found and all(sha is None or sha in self._stored or sha in self.blobs for sha in found):
             return found
-        request: Json = r.request
+        request: Json = r.request if r.engine else redact(r.request)
         if r.sampling and not (isinstance(request, dict) and "sampling" in request):
             request = {"request": request, "sampling": r.sampling.but(seed=None).to_json()}
         request_sha = self.blob(text_bytes(json_text(request)))
@@ -256,7 +257,8 @@ class Encoder:
             return
         v = r.verdict
         feedback, feedback_sha = self._capped(v.feedback, FEEDBACK)
-        evidence = json_text(v.evidence) if v.evidence else "{}"
+        # What a verifier raised may quote anything.
+        evidence = json_text(redact_said(v.evidence) if v.outcome == "abstain" else v.evidence) if v.evidence else "{}"
         evidence_sha = None
         if len(evidence) > FEEDBACK:
             evidence, evidence_sha = "{}", self.blob(text_bytes(evidence))
@@ -305,8 +307,8 @@ def _preview(text: str) -> str:
     return storable(text[:PREVIEW])
 
 
-def _short(text: str) -> str:
-    return storable(text[:FEEDBACK])
+def _short(error: str) -> str:
+    return storable(redact_text(error)[:FEEDBACK])
 
 
 def _finite(value: float | None) -> float | None:

@@ -99,7 +99,7 @@ def _statements() -> dict[str, ClauseElement]:
             call_id,
             call.c.state == _word("intent"),
         ),
-        "run_lock": select(run.c.owner, run.c.lease_epoch, run.c.heartbeat_ns, run.c.elapsed_ns, run.c.started_ns)
+        "run_lock": select(run.c.owner, run.c.lease_epoch, run.c.heartbeat_ns, run.c.elapsed_ns, run.c.started_ns, run.c.status)
         .where(run_id)
         .with_for_update(),
         "run_take": _set(

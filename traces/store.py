@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,7 +19,8 @@ from sqlalchemy import Engine
 from ..core.budget import Spend
 from ..core.errors import Fenced, StoreError
 from ..core.ids import Json, new_run_id
-from ..core.runs import RunEnd, RunSpec, Usage
+from ..core.redact import redact, redact_json, redact_text
+from ..core.runs import RunEnd, RunSpec, RunStatus, Usage
 from ..core.text import storable
 from .codec import json_text, text_bytes
 from .commit import Transaction
@@ -88,7 +89,7 @@ class Store:
     async def create_batch(self, config: Mapping[str, Json], name: str = "") -> str:
         """Store what a batch of runs is about; its id."""
         batch_id = new_run_id()
-        row = (batch_id, storable(name), storable(json_text(config)), time.time_ns())
+        row = (batch_id, storable(name), storable(redact_json(json_text(config))), time.time_ns())
         await self._writer.do(lambda tx: tx.run("batch", row))
         return batch_id
 
@@ -107,18 +108,28 @@ class Store:
 
             await self._writer.do(insert)
 
-    async def acquire(self, run_id: str) -> RunJournal:
+    async def create_fork(self, spec: RunSpec, inherited: Mapping[str, Sequence[Row]]) -> None:
+        """Store a run that begins with rows of another one's record, by their tables (`fork.inherit`); all of it or nothing."""
+
+        def insert(tx: Transaction) -> None:
+            tx.run("run", _run_row(tx.encoder, spec, time.time_ns()))
+            for table, rows in inherited.items():
+                tx.run_many(table, rows)
+
+        await self._writer.do(insert)
+
+    async def acquire(self, run_id: str, *, unless: Collection[RunStatus] = ()) -> RunJournal:
         """Take a run's lease, and read its record.
 
         Raises:
-            StoreError: there is no such run.
+            StoreError: there is no such run, or its status is one of `unless` (with the code `run_status`).
             Fenced: another process, or another part of this one, is running it.
         """
         writer = self._writer
         taken: list[RunState] = []
 
         def take(tx: Transaction) -> RunState:
-            taken.append(_take(tx, writer, run_id))
+            taken.append(_take(tx, writer, run_id, unless))
             return taken[-1]
 
         try:
@@ -194,17 +205,19 @@ class Store:
         return await asyncio.to_thread(self.reader().effects, kind, run_id)
 
 
-def _take(tx: Transaction, writer: Writer, run_id: str) -> RunState:
+def _take(tx: Transaction, writer: Writer, run_id: str, unless: Collection[RunStatus]) -> RunState:
     found = tx.row("run_lock", (run_id,))
     if found is None:
         raise StoreError(f"there is no run {run_id}", hint="look with: burnish runs list", code="unknown_run")
-    owner, epoch, heartbeat_ns, elapsed_ns, started_ns = found
+    owner, epoch, heartbeat_ns, elapsed_ns, started_ns, status = found
     me, now = this_process(), time.time_ns()
     mine = writer.held.get(run_id)
     if owner == me and mine and mine.epoch == epoch:
         raise Fenced(f"the run {run_id} is already running in this process", hint="wait for it")
     if owner != me and is_live(owner, heartbeat_ns, now):
         raise Fenced(f"the run {run_id} is running in {pid_of(owner)}", hint="wait for it, or stop that process")
+    if status in unless:
+        raise StoreError(f"the run {run_id} is {status}", hint=f"look at it: burnish runs show {run_id[-8:]}", code="run_status")
     tx.run("run_take", (me, epoch + 1, now, started_ns or now, run_id))
     writer.held[run_id] = RunState(run_id, epoch + 1, elapsed_ns)
     return writer.held[run_id]
@@ -221,18 +234,20 @@ def _let_go(writer: Writer, states: Sequence[RunState]) -> None:
 
 
 def _run_row(encoder: Encoder, spec: RunSpec, now: int) -> Row:
-    task = encoder.blob(text_bytes(json_text(spec.task.to_json())))
+    task = encoder.blob(text_bytes(json_text(redact(spec.task.to_json()))))
     head = (spec.id, spec.batch_id, storable(spec.task.id), storable(spec.graph), spec.seed, "queued")
-    nothing_yet = (None, None, None, None, None, "", "", "", None, 0, None, 0, now, None, None)
-    configuration = (json_text(spec.budget.to_json()), storable(json_text(spec.settings)), storable(json_text(spec.engines)))
-    return (*head, *nothing_yet, spec.code_version, task, *configuration)
+    epoch = 1 if spec.forked_from else 0  # A fork has a record before anybody runs it.
+    nothing_yet = (None, None, None, None, None, "", "", "", None, epoch, None, 0, now, None, None)
+    settings, engines = (storable(redact_json(json_text(value))) for value in (spec.settings, spec.engines))
+    configuration = (json_text(spec.budget.to_json()), settings, engines)
+    return (*head, *nothing_yet, spec.code_version, task, *configuration, spec.forked_from, spec.forked_at)
 
 
 def _end_row(encoder: Encoder, state: RunState, end: RunEnd, elapsed: float) -> Row:
     answer = None if end.answer is None else storable(end.answer[:PREVIEW])
     answer_sha = None if end.answer is None else encoder.blob(text_bytes(end.answer))
     result = (end.status, end.outcome, end.score, answer, answer_sha, end.candidate_id)
-    error = (end.budget_limit, end.error_code, storable(end.error[:FEEDBACK]))
+    error = (end.budget_limit, end.error_code, storable(redact_text(end.error)[:FEEDBACK]))
     return (*result, *error, round(elapsed * 1e9), time.time_ns(), state.run_id, state.epoch)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import case, func, select
 
-from ..core.runs import RunStatus
 from . import schema as s
 from .leases import HEARTBEAT_SECONDS, is_live, pid_of
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .reader import Reader
     from .views import RunRow
 
-Why = Literal["killed", "silent", "slow", "interrupted", "queued"]
+Why = Literal["killed", "silent", "slow", "waiting", "interrupted", "queued"]
 _RUNNING_AT_ONCE = 500
 _SILENT_NS = 3 * HEARTBEAT_SECONDS * 1e9
 
@@ -30,7 +29,8 @@ class Stuck:
 
     why: Why
     """`killed`: its process is gone, or its lease is over. `silent`: its process has missed heartbeats, and its lease holds
-    yet. `slow`: a call of it takes long. `interrupted`: it was stopped. `queued`: it was never begun."""
+    yet. `slow`: a call of it takes long. `waiting`: it asked a person. `interrupted`: it was stopped.
+    `queued`: it was never begun."""
     run_id: str | None
     """None for runs of a batch."""
     batch_id: str | None
@@ -43,7 +43,7 @@ class Stuck:
 
 
 def find_stuck(reader: Reader, *, slow_ns: int, now_ns: int) -> list[Stuck]:
-    """What is stuck: running ones first, then what was interrupted, then what was never begun; each the newest first."""
+    """What is stuck: running ones first, then what waits for a person, was interrupted, was never begun; the newest first."""
     found: list[Stuck] = []
     at_work: set[str | None] = set()
     before: str | None = None
@@ -55,6 +55,7 @@ def find_stuck(reader: Reader, *, slow_ns: int, now_ns: int) -> list[Stuck]:
                 at_work.add(row.batch_id)
             if (one := _running(reader, row, live, slow_ns, now_ns)) is not None:
                 found.append(one)
+    found.extend(_waiting(reader, "waiting"))
     found.extend(_waiting(reader, "interrupted"))
     found.extend(one for one in _waiting(reader, "queued") if one.batch_id is None or one.batch_id not in at_work)
     return found
@@ -93,18 +94,19 @@ def _in_flight(reader: Reader, run: str) -> tuple[int, int | None]:
     return row["calls"], row["sent_ns"]
 
 
-def _waiting(reader: Reader, status: RunStatus) -> Iterator[Stuck]:
+def _waiting(reader: Reader, status: Literal["waiting", "interrupted", "queued"]) -> Iterator[Stuck]:
     """Those of a batch as one, every other run by itself."""
     r = s.run.c
     newest = func.max(r.id).label("newest")
     count, since = func.count().label("runs"), func.min(r.created_ns).label("since_ns")
     query = select(func.max(r.batch_id).label("batch_id"), newest, count, since).where(r.status == status)
     # By the time of acceptance first: ids of one millisecond have no order.
-    for row in reader.rows(query.group_by(func.coalesce(r.batch_id, r.id)).order_by(func.max(r.created_ns).desc(), newest.desc())):
+    for row in reader.rows(
+        query.group_by(func.coalesce(r.batch_id, r.id)).order_by(func.max(r.created_ns).desc(), newest.desc())
+    ):
         run_id = None if row["batch_id"] else row["newest"]
-        why: Why = "interrupted" if status == "interrupted" else "queued"
         yield Stuck(
-            why=why,
+            why=status,
             run_id=run_id,
             batch_id=row["batch_id"],
             runs=row["runs"],

@@ -56,6 +56,10 @@ class RunRow:
     started_ns: int | None
     ended_ns: int | None
     code_version: str
+    forked_from: str | None
+    """The run whose record this one began with; None if it began with none. It may have been removed since."""
+    forked_at: str | None
+    """Where in that run they part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,7 @@ class CallRow:
     model: str
     state: CallState
     attempts: int
-    """How often it was sent, or about to be."""
+    """How often it was sent, or about to be; 0 if its result was taken over from the run that this one was forked from."""
     request_hash: str
     request_sha: str
     prompt_sha: str | None

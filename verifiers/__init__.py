@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .answer_match import AnswerMatch
     from .combine import AllOf, FirstOf
     from .constraints import Constraints
     from .ensemble import MeanOf, MinOf, Vote
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from .registry import VERIFIERS, check_task, make_verifier
     from .sql_execution import SqlExecution
     from .sqlite_query import SqliteQuery
+    from .supported import Supported
     from .wrappers import Noisy, Sparse
 
 _HOMES = {
     "VERIFIERS": "registry",
     "AllOf": "combine",
+    "AnswerMatch": "answer_match",
     "Constraints": "constraints",
     "Exact": "exact",
     "FirstOf": "combine",
@@ -41,6 +44,7 @@ _HOMES = {
     "Sparse": "wrappers",
     "SqlExecution": "sql_execution",
     "SqliteQuery": "sqlite_query",
+    "Supported": "supported",
     "Vote": "ensemble",
     "check_task": "registry",
     "make_verifier": "registry",
@@ -49,6 +53,7 @@ _HOMES = {
 __all__ = [
     "VERIFIERS",
     "AllOf",
+    "AnswerMatch",
     "Constraints",
     "Exact",
     "FirstOf",
@@ -65,6 +70,7 @@ __all__ = [
     "Sparse",
     "SqlExecution",
     "SqliteQuery",
+    "Supported",
     "Vote",
     "check_task",
     "make_verifier",

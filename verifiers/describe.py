@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..core.extensions import extension
 from ..core.ids import Json, as_json
 from ..core.target import is_target
 from ..core.verdict import Verifier
@@ -55,7 +56,7 @@ class Description:
 
 
 def describe(name: str) -> Description:
-    """A built-in verifier by its name, or one of one's own by its target (`file.py:attribute`).
+    """A built-in verifier or an extension's by its name, or one of one's own by its target (`file.py:attribute`).
 
     Raises:
         ConfigError: there is none.
@@ -69,12 +70,28 @@ def describe(name: str) -> Description:
             doc=inspect.getdoc(kind) or "",
             arguments=tuple(_arguments(kind)),
         )
+    if (found := extension("verifier", name)) is not None:
+        return describe_loaded(name, found.load())
     if not is_target(name):
         make_verifier(name)  # Says what is wrong with the name.
     made = make_verifier(name)
     doc = inspect.getdoc(type(made)) or ""
     return Description(
         name=made.name, summary=doc.partition("\n")[0], oracle="yes" if made.oracle else "no", doc=doc, arguments=()
+    )
+
+
+def describe_loaded(name: str, found: object) -> Description:
+    """An extension's verifier: what can be read off its class, its instance, or its function; nothing of None."""
+    kind = found if isinstance(found, type) or inspect.isroutine(found) else type(found)
+    doc = "" if found is None else inspect.getdoc(kind) or ""
+    fields = isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    return Description(
+        name=name,
+        summary=doc.partition("\n")[0],
+        oracle=_oracle(kind) if isinstance(kind, type) and fields else "if it looks",
+        doc=doc,
+        arguments=tuple(_arguments(kind)) if isinstance(kind, type) and fields else (),
     )
 
 

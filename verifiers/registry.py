@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..core.errors import ConfigError
+from ..core.extensions import Extension, extension, extensions
 from ..core.ids import canonical_json
 from ..core.target import load_target
 from ..core.text import one_line
 from ..core.verdict import Verifier
+from .answer_match import AnswerMatch
 from .combine import AllOf, Combined, FirstOf, check_task
 from .constraints import Constraints
 from .ensemble import MeanOf, MinOf, Vote
@@ -27,13 +29,16 @@ from .python_tests import PythonTests
 from .regex import Regex
 from .sql_execution import SqlExecution
 from .sqlite_query import SqliteQuery
+from .supported import Supported
 from .wrappers import Noisy, Sparse
 
 __all__ = ["VERIFIERS", "check_task", "make_verifier"]
 
 VERIFIERS: Mapping[str, str] = {
     "all_of": "passes if all of several verifiers pass",
+    "answer_match": "the short answer agrees with a reference by exact match, F1 or accuracy",
     "constraints": "declarative checks on the text: words, lengths, lists, patterns",
+    "environment_reward": "the reward of the environment in which the answer came about",
     "exact": "the extracted answer equals the reference",
     "first_of": "a cascade: the first of several verifiers that decides",
     "json_schema": "the answer's JSON satisfies a JSON Schema",
@@ -51,6 +56,7 @@ VERIFIERS: Mapping[str, str] = {
     "sparse": "another verifier, made to say less",
     "sql_execution": "the answer's SQL runs on SQLite or PostgreSQL, and gives what the reference query gives",
     "sqlite_query": "sql_execution for SQLite alone",
+    "supported": "the answer, or what it quotes, stands in the passages",
     "verification_agent": "the model scores a plan from -100 to 100 against the task's constraints",
     "vote": "enough of several verifiers pass, a majority by default",
 }
@@ -58,6 +64,7 @@ VERIFIERS: Mapping[str, str] = {
 
 _CLASSES: dict[str, type[Any]] = {
     "all_of": AllOf,
+    "answer_match": AnswerMatch,
     "constraints": Constraints,
     "exact": Exact,
     "first_of": FirstOf,
@@ -74,16 +81,21 @@ _CLASSES: dict[str, type[Any]] = {
     "sparse": Sparse,
     "sql_execution": SqlExecution,
     "sqlite_query": SqliteQuery,
+    "supported": Supported,
     "vote": Vote,
 }
 _AGENTS = f"{__name__.partition('.')[0]}.agents"
+_ENVIRONMENTS = f"{__name__.partition('.')[0]}.environments"
 _TARGETS = {
+    "environment_reward": f"{_ENVIRONMENTS}.reward:EnvironmentReward",
     "llm_judge": f"{_AGENTS}.judge:LlmJudge",
     "reward_model": f"{_AGENTS}.reward:RewardModel",
     "verification_agent": f"{_AGENTS}.verification:VerificationAgent",
 }
 """Verifiers that live on a floor above, found by name."""
 _MAIN = {
+    "answer_match": "scorer",
+    "environment_reward": "environment",
     "exact": "extract",
     "json_schema": "schema",
     "llm_judge": "rubric",
@@ -94,6 +106,7 @@ _MAIN = {
     "regex": "pattern",
     "sql_execution": "database",
     "sqlite_query": "database",
+    "supported": "what",
 }
 """The argument that follows the name and a colon."""
 _ALIASES = {"pydantic": "pydantic_model", "python": "python_function"}
@@ -149,8 +162,10 @@ def _named(text: str, folder: str) -> Verifier:
 def _from_object(spec: Mapping[str, Any]) -> Verifier:
     if not isinstance(spec.get("name"), str):
         raise ConfigError("the verifier has no name", hint=f'{{"name": ...}}, one of: {", ".join(VERIFIERS)}')
-    name = _known(spec["name"])
     arguments = {key: value for key, value in spec.items() if key != "name"}
+    if spec["name"] not in VERIFIERS and (found := extension("verifier", spec["name"])) is not None:
+        return _extension(found, arguments)
+    name = _known(spec["name"])
     if name == "python_function":
         return _python_function(arguments)
     if issubclass(verifier_class(name), Combined):
@@ -163,35 +178,51 @@ def _from_object(spec: Mapping[str, Any]) -> Verifier:
     return _build(name, arguments)
 
 
+def _extension(found: Extension, arguments: Mapping[str, Any]) -> Verifier:
+    """A distribution's verifier: a dataclass takes arguments as the built-in ones do, all else what a target would."""
+    loaded = found.load()
+    if isinstance(loaded, type) and dataclasses.is_dataclass(loaded):
+        made: object = loaded(**_typed(found.name, cast("type[Any]", loaded), arguments))
+        if not isinstance(made, Verifier):
+            raise ConfigError(f"{found.name} is no verifier", hint=f"mend {found.origin}")
+        return made
+    return _python_function({"function": found.target, **arguments})
+
+
 def _known(name: str) -> str:
     name = _ALIASES.get(name, name)
     if name not in VERIFIERS:
-        forms = f"one of: {', '.join(VERIFIERS)}; or python:module:function, file.py:function"
+        known = [*VERIFIERS, *(e.name for e in extensions("verifier", VERIFIERS) if not e.refused)]
+        forms = f"one of: {', '.join(known)}; or python:module:function, file.py:function"
         raise ConfigError(f"no verifier is called {one_line(name)!r}", hint=forms)
     return name
 
 
 def _build(name: str, arguments: Mapping[str, Any]) -> Verifier:
-    """The verifier, its arguments checked for name, presence and type."""
-    fields = {f.name: f for f in dataclasses.fields(verifier_class(name))}
+    return verifier_class(name)(**_typed(name, verifier_class(name), arguments))
+
+
+def _typed(name: str, kind: type[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments checked for name, presence and type."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
     if unknown := sorted(arguments.keys() - fields.keys()):
         raise ConfigError(f"{name} has no argument {', '.join(unknown)}", hint=f"one of: {', '.join(fields)}")
     required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
     if missing := [n for n in required if n not in arguments]:
         raise ConfigError(f"{name} needs the argument {', '.join(missing)}", hint=f'{{"name": "{name}", "{missing[0]}": ...}}')
-    return verifier_class(name)(**_typed(name, arguments))
+    return _converted(name, kind, arguments)
 
 
 def verifier_class(name: str) -> type[Any]:
     return _CLASSES[name] if name in _CLASSES else cast("type[Any]", load_target(_TARGETS[name], what="verifier"))
 
 
-def _typed(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _converted(name: str, kind: type[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     from typing import get_type_hints
 
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    hints = get_type_hints(verifier_class(name))
+    hints = get_type_hints(kind)
     typed: dict[str, Any] = {}
     for key, value in arguments.items():
         if key in ("verifier", "verifiers"):

@@ -25,6 +25,8 @@ SETS: dict[str, str] = {
     "humaneval": ".humaneval:HUMANEVAL",
     "game24": ".game24:GAME24",
     "bbh": ".bbh:BBH",
+    "hotpotqa": ".hotpotqa:HOTPOTQA",
+    "hotpotqa_distractor": ".hotpotqa:HOTPOTQA_DISTRACTOR",
     "natural_plan": ".natural_plan:NATURAL_PLAN",
     "procbench": ".procbench:PROCBENCH",
     "reasoning_gym": ".reasoning_gym:REASONING_GYM",

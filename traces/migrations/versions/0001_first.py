@@ -55,8 +55,12 @@ def upgrade() -> None:
         sa.Column("budget", sa.Text(), nullable=False),
         sa.Column("settings", sa.Text(), nullable=False),
         sa.Column("engines", sa.Text(), nullable=False),
+        sa.Column("forked_from", sa.String(length=32), nullable=True),
+        sa.Column("forked_at", sa.Text(), nullable=True),
         sa.CheckConstraint("outcome IN ('verified', 'rejected', 'unverified', 'no_answer')", name=op.f("ck_run_outcome")),
-        sa.CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'interrupted')", name=op.f("ck_run_status")),
+        sa.CheckConstraint(
+            "status IN ('queued', 'running', 'waiting', 'done', 'failed', 'interrupted')", name=op.f("ck_run_status")
+        ),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_run_batch_id_batch"), ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )

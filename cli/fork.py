@@ -1,0 +1,106 @@
+"""`burnish runs fork`: a new run that begins with the record of an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ..core.errors import ConfigError
+from ..core.ids import Json
+from . import completion
+from .engines import chosen_engine
+from .lookup import reader
+from .options import AsJson, Store
+from .output import quiet_stdout, say, short
+from .project import Project, load_project
+from .resume import Group, check_graph, grouped
+from .running import one, opened, show_one
+from .signals import Signals, drive
+from .values import pairs, verifier_of
+
+if TYPE_CHECKING:
+    from ..core.result import Result
+    from ..core.runs import RunSpec
+
+
+def fork(
+    run: Annotated[str, typer.Argument(metavar="ID", help="The run to begin with.", autocompletion=completion.runs)],
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", metavar="POINT", help="Where to go on anew: a node, a position or SEQ of burnish runs calls, or end."
+        ),
+    ],
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Setting of the graph to change; repeatable.")
+    ] = None,
+    verifier: Annotated[
+        str | None, typer.Option("--verifier", metavar="NAME", help="Judges in place of the task's own; none for nobody.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="LIMITS", help="Limits instead of the old ones.", show_default="as stored")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of what is done anew.", show_default="as stored")] = None,
+    graph: Annotated[
+        str | None, typer.Option("--graph", metavar="TARGET", help="The graph, where it was given as an object.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", metavar="NAME", help="The engine to go on with.", show_default="as stored")
+    ] = None,
+    engine_arg: Annotated[
+        list[str] | None, typer.Option("--engine-arg", metavar="KEY=VALUE", help="Argument of --engine; repeatable.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="The model to go on with.", show_default="as stored")
+    ] = None,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> int:
+    """Begin a new run with the record of an old one up to a point, and go on anew from there.
+
+    What was recorded before the point is read and not done again, so what is changed may only matter after it. The old run
+    stays as it is; burnish runs diff OLD NEW shows where they part. Output and exit status are those of burnish run.
+    """
+    with reader(store) as found:
+        spec = found.spec(found.resolve(run))
+    changes: dict[str, Any] = {"settings": pairs(setting or (), "--set"), "budget": budget, "seed": seed, "graph": graph}
+    if verifier is not None:
+        changes["verifier"] = None if verifier == "none" else verifier_of(verifier)
+    with quiet_stdout():
+        check_graph(spec, graph)
+        group = engines_for(spec, engine, engine_arg or [], model)
+        ended = drive(lambda signals: _forked(spec, at, group, changes, store, signals))
+    return show_one(ended, as_json=as_json)
+
+
+def engines_for(spec: RunSpec, engine: str | None, args: Sequence[str], model: str | None) -> Group:
+    """The engines of a run, or another one for all roles, or the same one with another model or other arguments.
+
+    Raises:
+        ConfigError: how an engine was made is not stored, or it cannot be made.
+    """
+    if engine is None and not args and model is None:
+        return grouped([spec])[0]
+    if engine is None:
+        stored = list(grouped([spec])[0].recipes.values())
+        if len(stored) != 1:
+            raise ConfigError("the run used several engines", hint="name one that serves all roles: --engine NAME")
+        recipe = cast("dict[str, Any]", stored[0])
+        engine, model = str(recipe["engine"]), model or recipe.get("model")
+        project = Project(engines={engine: recipe.get("args", {})})
+    else:
+        project = load_project()
+    made = chosen_engine(engine, model, args, project)
+    return Group({"default": made.engine}, {"default": made.recipe}, [spec])
+
+
+async def _forked(spec: RunSpec, at: str, group: Group, changes: dict[str, Json], store: str | None, signals: Signals) -> Result:
+    from ..session import Session
+
+    session = Session(engines=group.engines, store=store or load_project().store, recipes=group.recipes)
+    wanted: dict[str, Any] = changes
+    async with opened(session, signals, group.name) as running:
+        work = running.fork(spec.id, at, on_start=lambda run_id: say(f"run {run_id}, forked from {short(spec.id)}"), **wanted)
+        return await one(work)
