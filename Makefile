@@ -50,8 +50,8 @@ test: model embedder ## all tests on all cores, those with vLLM included; with P
 	@echo 'test: everything'
 	@.ci/with-postgres $(BIN)/python -m pytest -n logical --dist loadfile $(PYTEST_ARGS)
 
-test-unit: env ## the tests that need neither vLLM nor PostgreSQL
-	@$(BIN)/python -m pytest -m 'not vllm and not postgres' -n logical --dist loadfile $(PYTEST_ARGS)
+test-unit: env ## the tests that need neither vLLM nor PostgreSQL nor a browser
+	@$(BIN)/python -m pytest -m 'not vllm and not postgres and not browser' -n logical --dist loadfile $(PYTEST_ARGS)
 
 test-faults: env ## kills at every named point and at random, over all graphs and both stores: some 1,500 kills, half an hour
 	@BURNISH_FAULTS=all BURNISH_KILLS=20 .ci/with-postgres $(BIN)/python -m pytest tests/test_faults.py tests/test_kill.py tests/test_plangen_kill.py $(PYTEST_ARGS)

@@ -90,8 +90,8 @@ class OldRun:
 class Rejudging(Remembered):
     """A verifier that judges each answer once; where it said something when the run was recorded, that holds."""
 
-    def __init__(self, verifier: Verifier, said: Mapping[str, Said], turns: Turns) -> None:
-        super().__init__(verifier)
+    def __init__(self, verifier: Verifier, task: Task, said: Mapping[str, Said], turns: Turns) -> None:
+        super().__init__(verifier, task)
         self._turns = turns
         self._recorded = {at: s for at, s in said.items() if (s.verifier, s.version) == (self.name, self.version)}
 
@@ -103,10 +103,10 @@ class Rejudging(Remembered):
         with self._turns.judging():
             return await super().verify(task, candidate, ctx)
 
-    async def foresee(self, task: Task, candidate: Candidate) -> None:
+    async def foresee(self, candidate: Candidate) -> None:
         """Judge a candidate of the old run before it is asked about; an abstention is asked for again then."""
         if self.recorded(candidate) is None:
-            verdict = await judge(self._verifier, task, candidate)
+            verdict = await judge(self._verifier, self._task, candidate)
             if verdict.outcome != "abstain":
                 self._said[candidate.text, candidate.reasoning, candidate.truncated, candidate.partial] = verdict
 

@@ -28,8 +28,10 @@ Key: TypeAlias = tuple[str, str, bool, bool]
 class Remembered:
     """A verifier for one task, with what it has said. One that makes calls of its own within the run is asked each time."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: Verifier, task: Task) -> None:
         self._verifier = verifier
+        self._task = task
+        """As it is stored: the one that a run has here holds verifiers, and cannot be sent to a worker process."""
         self._said: dict[Key, Verdict] = {}
         self._asking: dict[Key, asyncio.Lock] = {}
         self.name = verifier.name
@@ -49,7 +51,7 @@ class Remembered:
             if key in self._said:  # Another candidate with this text was judged meanwhile.
                 return self._said[key]
             self.asked += 1
-            verdict = await judge(self._verifier, task, candidate, ctx)
+            verdict = await judge(self._verifier, self._task, candidate, ctx)
             if ctx is None or not _has_effects(ctx):
                 self._said[key] = verdict
             return verdict
@@ -88,7 +90,7 @@ class Judges:
         if key not in self._known:
             verifier = make_verifier(spec)
             check_task(verifier, task)
-            self._known[key] = Remembered(verifier)
+            self._known[key] = Remembered(verifier, task)
         return self._known[key]
 
 

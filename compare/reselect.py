@@ -140,7 +140,7 @@ class _Replay:
         verifier = make_verifier(after)
         check_task(verifier, self._spec.task)
         said = {at: s for at, s in self._old.said.items() if s.grading == grading} if same_verifier(before, after) else {}
-        return Rejudging(verifier, said, self._turns)
+        return Rejudging(verifier, self._spec.task, said, self._turns)
 
     async def run(self) -> Replayed:
         task = prepared(self._spec.task, self._verifier, self._grader)
@@ -159,7 +159,7 @@ class _Replay:
     async def _foresee(self) -> None:
         """Judge all that was made at once, since in the replay one candidate waits for the other."""
         if verifier := self._verifier:
-            await asyncio.gather(*(verifier.foresee(self._spec.task, c) for c in self._old.candidates.values()))
+            await asyncio.gather(*(verifier.foresee(c) for c in self._old.candidates.values()))
 
     async def _once(self, task: Task) -> tuple[Result, ReplayJournal]:
         # Of time a replay says nothing.

@@ -62,6 +62,6 @@ class AutoRagSettings(RagSettings):
         description="What follows without an answer: one without passages, a last turn that must answer, or nothing",
     )
     format: Literal["few_shot", "trained"] = Field(
-        "few_shot", description="Rules and examples for any chat model, or the dialogue of the authors' checkpoint"
+        "few_shot", description="Rules and examples for any chat model, or the form of the authors' checkpoint"
     )
     structured: bool = Field(False, description="Have the labels enforced where the engine can")

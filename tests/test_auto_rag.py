@@ -287,7 +287,7 @@ async def test_the_format_of_the_trained_checkpoint(tmp_path):
     await answer(tmp_path, model, Shelf(passages), k=2, format="trained", task={"prompt": " Where? "})
     messages = model.prompts()[-1].messages
     assert [m.role for m in messages] == ["system", *["user", "assistant"] * 3, "user"]
-    assert messages[0].text.startswith("Answer the question by retrieving external knowledge.")
+    assert messages[0].text.startswith("Answer the question with the help of documents")
     assert dialogue(model.prompts()[-1])[0] == "Question: Where?"
     shown = [m.text for m in messages if m.text.startswith("Retrieved")]
     assert shown == [

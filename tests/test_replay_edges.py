@@ -257,7 +257,7 @@ class Once:
 
 async def test_equal_answers_at_the_same_time_are_judged_once():
     inner = Once()
-    remembered = Remembered(inner)
+    remembered = Remembered(inner, Task(prompt="?"))
     task, candidate = Task(prompt="?"), Candidate.of("42")
     verdicts = await asyncio.gather(*(remembered.verify(task, candidate) for _ in range(5)))
     others = [replace(candidate, reasoning="because"), replace(candidate, finish_reason="length")]
@@ -270,7 +270,7 @@ async def test_equal_answers_at_the_same_time_are_judged_once():
 
 async def test_only_what_this_verifier_said_of_whole_answers_is_taken_over():
     inner = Once()
-    remembered = Remembered(inner)
+    remembered = Remembered(inner, Task(prompt="?"))
 
     def sample(text, graded_by=("once", "1"), grade=None, **fields):
         completion = Completion(text, **fields)

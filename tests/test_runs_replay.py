@@ -107,6 +107,15 @@ async def test_a_slow_verifier_does_not_change_the_order(tmp_path):
     assert made.after.position == "/search@1/s0/x0"
 
 
+async def test_a_verifier_in_a_worker_is_given_the_stored_task(tmp_path):
+    function = "def judge(task, text):\n    return text == '2' and task.reference == 42 and task.verifier == 'numeric'\n"
+    (tmp_path / "mine.py").write_text(function)
+    run_id = await begun(tmp_path)
+    made = await replayed(tmp_path, run_id, verifier=f"{tmp_path}/mine.py:judge")
+    assert [(v.position[-2:], v.after.outcome) for v in made.rejudged] == [("x1", "pass"), ("x2", "fail"), ("x3", "pass")]
+    assert made.after.answer == "2"
+
+
 class Asks:
     """A verifier that asks the model."""
 
