@@ -4,8 +4,8 @@ The dialogue is the prompt: the question, then in turn the model's own words and
 round shows only what was found in it, so that nothing stands there twice and the engine's prefix cache holds all but the newest.
 
 `trained` has the form of the dialogues that the authors' checkpoint was trained on: no examples, of each passage the last line,
-nothing where nothing was found. Its system text says in our words what theirs says, which can be given as `system`. `few_shot` is for any chat model: rules and two worked examples of our own,
-titles before passages, and words for there being none.
+nothing where nothing was found. Its system text says in our words what theirs says, which can be given as `system`. `few_shot`
+is for any chat model: rules and two worked examples of our own, titles before passages, and words for there being none.
 """
 
 from __future__ import annotations
