@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from .core.budget import Ledger
 from .core.candidate import Candidate
 from .core.completion import Completion
-from .core.context import Context, Run
+from .core.context import Context
 from .core.engine import Engine
 from .core.errors import BudgetExhausted, BurnishError, Cancelled, ConfigError, ReplayMismatch, StoreError, Waiting
 from .core.human import Asker
 from .core.ids import new_run_id
 from .core.journal import RunRecord
 from .core.result import Result
+from .core.run import Run
 from .core.runs import RunEnd, RunOutcome
 from .core.stop import Stop
 from .core.text import one_line

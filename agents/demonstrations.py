@@ -20,7 +20,9 @@ from ..core.errors import ConfigError
 from ..core.text import one_line
 from ..retrieval.passage import Hit
 
-_SHAPE = '{"question": "...", "documents": [{"title": "...", "text": "..."}], "steps": [{"query", "documents", "answer"}], "answer"}'
+_SHAPE = (
+    '{"question": "...", "documents": [{"title": "...", "text": "..."}], "steps": [{"query", "documents", "answer"}], "answer"}'
+)
 
 
 @dataclass(frozen=True, kw_only=True)

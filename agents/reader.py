@@ -7,8 +7,10 @@ An answer is the reply's first paragraph, without a label before it. A reply tha
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..core.completion import Completion, TokenCounts
 from ..core.context import Context
 from ..core.prompt import Message, Prompt
 from ..core.sampling import Sampling
@@ -49,12 +51,7 @@ class Reader:
         """The answer, or what was wrong with the reply."""
         sampling = self.sampling.but(**ctx.task.sampling)
         said = await ctx.generate(self.prompt(ctx, turn), sampling, role=self.role, key="call")
-        text = short_answer(said.text)
-        if said.finish_reason in ("length", "aborted"):
-            return Problem(reason="it was cut before its end", said=said.text, tokens=said.tokens)
-        if not text:
-            return Problem(reason="it is empty", tokens=said.tokens)
-        return Answer(text=text, completion=said, said=said.text, tokens=said.tokens)
+        return answered(said, short_answer(said.text), cut=was_cut(said), tokens=said.tokens)
 
     def prompt(self, ctx: Context, turn: Turn) -> Prompt:
         """The request: the task's earlier turns, passages and question, and what was wrong with earlier replies."""
@@ -63,11 +60,32 @@ class Reader:
             text = fill(self.template, documents=documents, question=turn.question)
         else:
             text = fill(self.closed, question=turn.question)
-        messages = [*(ctx.task.chat(self.system).messages or ())[:-1], Message("user", text)]
-        for problem in turn.problems:
-            messages.append(Message("assistant", clipped(problem.said, _QUOTED) or "(nothing)"))
-            messages.append(Message("user", fill(self.again, problem=problem.reason)))
-        return Prompt(tuple(messages))
+        return asked(ctx, self.system, text, [(p.said, fill(self.again, problem=p.reason)) for p in turn.problems])
+
+
+def asked(ctx: Context, system: str, text: str, corrections: Sequence[tuple[str, str]] = ()) -> Prompt:
+    """A request: the task's earlier turns, the text in place of its question, replies so far and what was wrong with each."""
+    messages = [*(ctx.task.chat(system).messages or ())[:-1], Message("user", text)]
+    for said, wrong in corrections:
+        messages += [Message("assistant", clipped(said, _QUOTED) or "(nothing)"), Message("user", wrong)]
+    return Prompt(tuple(messages))
+
+
+def answered(said: Completion, answer: str, *, cut: bool, tokens: TokenCounts, calls: int = 1, before: str = "") -> Move:
+    """The move that a reply with an answer is: none where the answer was cut at the token limit, or is empty.
+
+    `before` is what was said in this turn ahead of the reply; tokens and calls are the turn's.
+    """
+    text = f"{before}\n{said.text}" if before else said.text
+    if cut or not answer:
+        reason = "it was cut before its end" if cut else "it is empty"
+        return Problem(reason=reason, said=text, tokens=tokens, calls=calls)
+    return Answer(text=answer, completion=said, said=text, tokens=tokens, calls=calls)
+
+
+def was_cut(said: Completion) -> bool:
+    """Whether a reply ended before its model ended it."""
+    return said.finish_reason in ("length", "aborted")
 
 
 def short_answer(reply: str) -> str:

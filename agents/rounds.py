@@ -5,6 +5,7 @@ A method is an `Asker`: shown the dialogue so far (`Turn`) it makes one move, a 
 read. Everything else is the loop's, the same for all: searching, leaving out what was shown, limits, what happens at the end.
 
     naive RAG    first the question, one round; the asker is a reader
+    DRAG         the same, behind worked examples; best last
     Auto-RAG     the model's own queries; append, then elicited documents, then the closed book
     IterDRAG     first the question; append, best last; forced at the end
     IRCoT        first the question, then the last sentence; merge, best last; forced at the end

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..compare.plan import Arm, Plan
-from ..core.errors import BurnishError
+from ..core.errors import BurnishError, ConfigError
 from ..core.ids import Json
 from ..retrieval.metrics import support_scores
 from ..retrieval.opening import open_retriever
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 CORPUS = "hotpotqa-bench"
 BASELINE = "naive"
 DEEPEST = 50
+ARMS = (BASELINE, "closed_book", "auto_rag", "auto_rag structured", "ircot", "iter_drag")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,11 @@ class Shown:
     """How often it ended for which reason."""
 
 
-def plan(tasks: Sequence[Task], *, k: int, rounds: int, most: int, name: str) -> Plan:
+def plan(tasks: Sequence[Task], *, k: int, rounds: int, most: int, name: str, wanted: Sequence[str] = ARMS) -> Plan:
     """The arms. A method that searches in rounds shows at most `k` times `rounds` passages, the baseline `most` at once."""
-    rag: dict[str, Json] = {"corpus": CORPUS, "passage_chars": 800}
+    rag: dict[str, Json] = {"corpus": CORPUS, "passage_chars": 600}
     again: dict[str, Json] = {**rag, "k": k, "rounds": rounds}
-    drag: dict[str, Json] = {"corpus": CORPUS, "documents": k, "shots": 2, "document_words": 120}
+    drag: dict[str, Json] = {"corpus": CORPUS, "documents": k, "shots": 2, "document_words": 100}
     arms = [
         Arm(name=BASELINE, graph="naive_rag", settings={**rag, "k": most}),
         Arm(name="closed_book", graph="closed_book"),
@@ -64,7 +65,9 @@ def plan(tasks: Sequence[Task], *, k: int, rounds: int, most: int, name: str) ->
         Arm(name="ircot", graph="ircot", settings={**again, "most": most}),
         Arm(name="iter_drag", graph="iter_drag", settings={**drag, "iterations": rounds}),
     ]
-    return Plan.of(name, arms, tasks, baseline=BASELINE)
+    if unknown := next((name for name in wanted if name not in ARMS), None):
+        raise ConfigError(f"no arm is called {unknown!r}", hint=f"some of: {', '.join(ARMS)}")
+    return Plan.of(name, [arm for arm in arms if arm.name in (BASELINE, *wanted)], tasks, baseline=BASELINE)
 
 
 def shown(reader: Reader, trials: Trials) -> dict[str, Shown]:
@@ -186,7 +189,8 @@ async def measured(order: argparse.Namespace, tasks: Sequence[Task], engine: Eng
     retriever = _corpus(order)
     model = (order.model or "default").replace("/", "-")
     name = f"multihop-{len(tasks)}-{model}-{order.k}x{order.rounds}-{order.most}"
-    what = plan(tasks, k=order.k, rounds=order.rounds, most=order.most, name=name)
+    wanted = tuple(name for name in str(order.arms).split(",") if name)
+    what = plan(tasks, k=order.k, rounds=order.rounds, most=order.most, name=name, wanted=wanted)
     args: dict[str, Json] = {"max_model_len": order.max_model_len, "max_num_seqs": 16}
     url = f"sqlite:///{order.store}"
     trials = await carried_out(url, what, engine, model=order.model, engine_args=args)
@@ -228,6 +232,7 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
     parser.add_argument("-k", type=int, default=3, help="passages of one search of a method that searches in rounds")
     parser.add_argument("--rounds", type=int, default=3, help="most searches of such a method")
     parser.add_argument("--most", type=int, default=9, help="passages of the baseline's one search")
+    parser.add_argument("--arms", default=",".join(ARMS), help="which of them, beside the baseline")
     parser.add_argument("--max-model-len", type=int, default=6144, help="longest prompt and answer together, in tokens")
     parser.add_argument("--store", type=Path, default=Path("multihop.db"), help="SQLite file that keeps the runs")
     parser.add_argument("--out", type=Path, help="folder for multihop-MODEL.json")

@@ -1,4 +1,4 @@
-"""`burnish engine`: putting vLLM in place."""
+"""`burnish engine`: putting vLLM in place, and keeping a model loaded in the background."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
+from . import engine_background
 from .options import AsJson
 from .output import emit, say
 
-app = typer.Typer(help="The local vLLM engine: install.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="The local vLLM engine: install, up, down, status, logs.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def engine() -> None:
-    """The local vLLM engine: install."""
+    """The local vLLM engine: install, up, down, status, logs."""
 
 
 @app.command()
@@ -38,3 +39,7 @@ def install(
     if as_json:
         emit({"device": device, "steps": steps})
     return 0
+
+
+for command in (engine_background.up, engine_background.down, engine_background.status, engine_background.logs):
+    app.command()(command)

@@ -64,15 +64,22 @@ def show_graph(
 ) -> int:
     """Show a graph's settings, and its nodes and edges as a Mermaid diagram.
 
-    With --json, data is {name, summary, settings: [{name, default, description}], nodes, edges, mermaid}.
+    With --json, data is {name, summary, settings: [{name, default, description}], nodes, edges, mermaid}. The last three are
+    empty for a graph that cannot be made without a setting, unless that is given.
     """
+    from ..core.errors import ConfigError
     from ..graphs.registry import BUILTIN, build_graph, graph_name
 
+    known, why = BUILTIN.get(graph), ""
     with quiet_stdout():
-        built = build_graph(graph, pairs(setting or (), "--set"))
-        known = BUILTIN.get(graph)
+        try:
+            drawn = _drawn(build_graph(graph, pairs(setting or (), "--set")))
+        except ConfigError as e:
+            if known is None or setting:
+                raise
+            nothing: dict[str, Json] = {"nodes": [], "edges": [], "mermaid": ""}
+            drawn, why = nothing, e.message
         summary, settings = (known.summary, _settings(known)) if known else _described(_own(graph))
-        drawn = _drawn(built)
     if as_json:
         emit({"name": graph_name(graph), "summary": summary, "settings": settings, **drawn})
         return 0
@@ -84,7 +91,7 @@ def show_graph(
     else:
         show("no settings")
     show()
-    show(str(drawn["mermaid"]).rstrip())
+    show(f"its nodes are shown with the settings that it needs: {why}" if why else str(drawn["mermaid"]).rstrip())
     return 0
 
 

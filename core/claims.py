@@ -73,3 +73,19 @@ class Claims:
         self.covered = {p for p in self.covered if not p.startswith(below)}
         self._open = {p for p in self._open if not p.startswith(below)}
         self._numbers = {p: n for p, n in self._numbers.items() if not p.startswith(below)}
+
+
+class Claimed:
+    """Holds the position of one call while it runs, to be used with `with`: below `here` by its key, else by its content."""
+
+    def __init__(self, claims: Claims, here: str, kind: str, digest: str, key: str | None) -> None:
+        self._claims = claims
+        self._stem = None if key else f"{here}/{kind}:{digest[:12]}"
+        self._position = claims.by_content(self._stem) if self._stem else claims.keyed(f"{here}/{key}")
+
+    def __enter__(self) -> str:
+        return self._position
+
+    def __exit__(self, *_: object) -> None:
+        if self._stem:
+            self._claims.ended(self._stem)

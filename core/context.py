@@ -6,35 +6,24 @@ has a key under which the journal keeps it; on resume the same code at the same 
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-from .budget import Ledger, Spend
+from .budget import Spend
+from .call import Perform, call
 from .candidate import Candidate, Kind
-from .claims import Claims
-from .completion import Completion, TokenCounts, Watch
-from .engine import Engine, most_usd, require
-from .errors import (
-    BudgetExhausted,
-    BurnishError,
-    Cancelled,
-    ConfigError,
-    EngineUnavailable,
-    GenerationFailed,
-    ReplayMismatch,
-    StoreError,
-    Waiting,
-)
-from .human import ASK, Asker, Question, QuestionKind, Reply, Traffic, asked
+from .claims import Claimed
+from .completion import Completion, Watch
+from .engine import Engine, require
+from .errors import ConfigError, EngineUnavailable, Waiting
+from .human import ASK, Question, QuestionKind, Reply, asked
 from .ids import Json, as_json, derived_id, derived_seed, json_hash
-from .journal import Journal
 from .prompt import Message, Prompt
-from .rank import rank
-from .records import CallState, Intent, Judged, Outcome, Record, RecordedCall
+from .records import Intent, Judged
+from .request import described, most_spend
+from .run import Run
 from .sampling import Sampling
 from .stop import Stop
 from .task import Task
@@ -44,48 +33,6 @@ from .verify import judge
 
 _TAKEN = ("generate", "score", ASK)
 _NOTHING, _ONE_VERDICT = Spend(), Spend(verifier_calls=1)
-
-
-@dataclass
-class Run:
-    """What all contexts of one run share."""
-
-    task: Task
-    seed: int
-    journal: Journal
-    engines: Mapping[str, Engine]
-    """Engines by role; `default` serves every role that has none of its own."""
-    ledger: Ledger
-    stop: Stop = field(default_factory=Stop)
-    claims: Claims = field(default_factory=Claims)
-    locate: Callable[[], tuple[str, ...]] = lambda: ()
-    """Names of the graph nodes that the calling code runs within, outermost first."""
-    candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
-    """By id, all that the run has made."""
-    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
-    """By candidate id, the newest verdict of a verifier that is no grader."""
-    best: Candidate | None = None
-    """The candidate that most speaks for so far; what a run returns whose budget ends it."""
-    limit: str = ""
-    """The limit of the budget that was met; empty if none was."""
-    asker: Asker | None = None
-    """Asks a person at once; None lets the run wait for the reply."""
-    waiting: Waiting | None = None
-    """Set once a question has ended this execution of the run."""
-    traffic: Traffic = field(default_factory=Traffic)
-    _best_rank: tuple[int, float] = (-1, 0.0)
-
-    def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
-        """Remember a candidate, and what was said of it, if it is the best so far."""
-        self.candidates[candidate.id] = candidate
-        if verdict:
-            self.verdicts[candidate.id] = verdict
-        said = verdict or self.verdicts.get(candidate.id)
-        stands = rank(said.outcome, said.score) if said else rank("abstain", None)
-        if candidate.partial:
-            stands = (-1, 0.0)  # The beginning of an answer is better than none, and than nothing else.
-        if self.best is None or stands > self._best_rank or candidate.id == self.best.id:
-            self.best, self._best_rank = candidate, stands
 
 
 @dataclass(slots=True, eq=False)
@@ -173,14 +120,14 @@ class Context:
         engine, prompt, sampling = self.engine(role), Prompt.of(prompt), sampling or Sampling()
         info = engine.info
         require(engine, (*sampling.needs, *prompt.needs), why=f"a call of the {role}")
-        request, digest = _described(role, info.model, prompt, sampling)
-        with _Claimed(self, "generate", digest, key) as position:
+        request, digest = described(role, info.model, prompt, sampling)
+        with Claimed(self.run.claims, self.position, "generate", digest, key) as position:
             if sampling.seed is None:
                 sampling = sampling.seeded(derived_seed(self.run.seed, position))
-            held = self._most(engine, prompt, sampling) if self.run.ledger.limited else None
+            held = most_spend(engine, self.run.ledger.budget, prompt, sampling) if self.run.ledger.limited else None
             intent = Intent(
                 position=position,
-                step="/".join(("", *self.run.locate())),
+                step=self.run.step,
                 kind="generate",
                 request_hash=digest,
                 request=request,
@@ -192,11 +139,11 @@ class Context:
                 sampling=sampling,
                 reserved=held,
             )
-            done = await self._call(intent, held, lambda: engine.generate(prompt, sampling, watch=watch, stop=self.stop))
+            done = await call(self, intent, held, lambda: engine.generate(prompt, sampling, watch=watch, stop=self.stop))
             assert done.completion is not None
             return done.completion.of_call(self.id("call", position))
 
-    async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Any]], *, key: str | None = None) -> Any:
+    async def effect(self, kind: str, request: Json, perform: Perform, *, key: str | None = None) -> Any:
         """Do something once: on resume the recorded value is returned and `perform` is not called.
 
         For what a node does besides calling models: ask a clock, a tool, a service. The value must be plain JSON.
@@ -206,11 +153,7 @@ class Context:
         """
         if kind in _TAKEN:
             raise ConfigError(f"an effect cannot be called {kind!r}", hint="there are ctx.generate and ctx.ask for that")
-        digest = json_hash({"kind": kind, "request": as_json(request)})
-        with _Claimed(self, kind, digest, key) as position:
-            step = "/".join(("", *self.run.locate()))
-            intent = Intent(position=position, step=step, kind=kind, request_hash=digest, request=request, purpose=self.purpose)
-            return (await self._call(intent, None, perform)).value
+        return await self._once(kind, request, perform, key)
 
     async def ask(
         self, text: str, *, kind: QuestionKind = "text", about: str = "", options: Sequence[str] = (), key: str | None = None
@@ -229,12 +172,15 @@ class Context:
             ReplayMismatch: the record holds another question at this position.
         """
         question = Question(text=text, kind=kind, about=about, options=tuple(options))
-        request = question.to_json()
-        digest = json_hash({"kind": ASK, "request": request})
-        with _Claimed(self, ASK, digest, key) as position:
-            step = "/".join(("", *self.run.locate()))
-            intent = Intent(position=position, step=step, kind=ASK, request_hash=digest, request=request, purpose=self.purpose)
-            return Reply.from_json((await self._call(intent, None, lambda: self._reply(question))).value)
+        return Reply.from_json(await self._once(ASK, question.to_json(), lambda: self._reply(question), key))
+
+    async def _once(self, kind: str, request: Json, perform: Perform, key: str | None) -> Any:
+        digest = json_hash({"kind": kind, "request": as_json(request)})
+        with Claimed(self.run.claims, self.position, kind, digest, key) as position:
+            intent = Intent(
+                position=position, step=self.run.step, kind=kind, request_hash=digest, request=request, purpose=self.purpose
+            )
+            return (await call(self, intent, None, perform)).value
 
     async def _reply(self, question: Question) -> Json:
         run = self.run
@@ -276,7 +222,7 @@ class Context:
             seconds=time.perf_counter() - began,
             grading=grading,
         )
-        await self._settle(judged)
+        await self.run.settle(judged, queued=self.queued)
         if not grading:
             self.run.note(candidate, verdict)
         return verdict
@@ -302,137 +248,3 @@ class Context:
         self.run.journal.queue(candidate)
         self.run.note(candidate)
         return candidate
-
-    async def _settle(self, record: Record) -> None:
-        if self.queued:
-            self.run.journal.queue(record)
-        else:
-            await self.run.journal.write(record)
-
-    def _most(self, engine: Engine, prompt: Prompt, sampling: Sampling) -> Spend:
-        """The most that a call may cost, to be held until it is through."""
-        most, budget = sampling.max_tokens, self.run.ledger.budget
-        asked = engine.count_tokens(prompt) if budget.tokens is not None or budget.usd is not None else 0
-        usd = most_usd(engine, asked, most) if budget.usd is not None else 0.0
-        return Spend(calls=1, tokens=asked + most, output_tokens=most, usd=usd or 0.0)
-
-    async def _call(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> RecordedCall | Outcome:
-        recorded = self.run.journal.call(intent.position)
-        if recorded and recorded.request_hash != intent.request_hash:
-            raise ReplayMismatch(
-                f"the {intent.kind} call at {intent.position} differs from the recorded one",
-                position=intent.position,
-                hint="code, settings or model changed since; start a new run",
-            )
-        if recorded and recorded.state != "intent":
-            return _replayed(recorded, intent)
-        if recorded is None and self.run.journal.step_done(intent.step) and "#" not in intent.step:
-            raise ReplayMismatch(
-                f"the record of the finished node {intent.step} has no {intent.kind} call at {intent.position}",
-                position=intent.position,
-                hint="code or settings changed since; start a new run",
-            )
-        if self.stop.requested or self.run.stop.requested:
-            raise Cancelled(f"stopped: {self.stop.reason or self.run.stop.reason}")
-        if not intent.engine:
-            return _replayed(await self._perform(intent, held, perform), intent)
-        with self.run.traffic:
-            return _replayed(await self._perform(intent, held, perform), intent)
-
-    async def _perform(self, intent: Intent, held: Spend | None, perform: Callable[[], Awaitable[Any]]) -> Outcome:
-        if held is None:
-            await self.run.journal.write(intent)
-            outcome = await self._attempt(intent, perform)
-            await self._settle(outcome)
-            return outcome
-        ledger, spent = self.run.ledger, _NOTHING
-        try:
-            await ledger.reserve(held, self.stop)
-        except BudgetExhausted as e:
-            self.run.limit = e.limit
-            refusal = Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message)
-            await self.run.journal.write(replace(intent, reserved=None), refusal)
-            raise
-        try:
-            await self.run.journal.write(intent)
-            outcome = await self._attempt(intent, perform)
-            spent = outcome.spent or _NOTHING
-            await self._settle(outcome)
-        finally:
-            await ledger.settle(held, spent)
-        return outcome
-
-    async def _attempt(self, intent: Intent, perform: Callable[[], Awaitable[Any]]) -> Outcome:
-        began = time.perf_counter()
-        try:
-            result = await perform()
-        except GenerationFailed as e:
-            return _ended(intent, "error", began, error_code=e.code, error=e.message)
-        except (BurnishError, asyncio.CancelledError):
-            raise
-        except Exception as e:
-            if intent.kind != "generate":
-                raise
-            return _ended(intent, "error", began, error_code="engine_error", error=f"{type(e).__name__}: {e}")
-        if not isinstance(result, Completion):
-            return _ended(intent, "ok", began, value=as_json(cast(object, result)))
-        if result.finish_reason == "aborted" and self.run.stop.requested:
-            raise Cancelled(f"stopped: {self.run.stop.reason}")
-        cancelled = result.finish_reason == "aborted" and self.stop.requested
-        return _ended(intent, "cancelled" if cancelled else "ok", began, completion=result)
-
-
-class _Claimed:
-    """Holds the position of one call while it runs."""
-
-    def __init__(self, ctx: Context, kind: str, digest: str, key: str | None) -> None:
-        self._claims, here = ctx.run.claims, ctx.position
-        self._stem = None if key else f"{here}/{kind}:{digest[:12]}"
-        self._position = self._claims.by_content(self._stem) if self._stem else self._claims.keyed(f"{here}/{key}")
-
-    def __enter__(self) -> str:
-        return self._position
-
-    def __exit__(self, *_: object) -> None:
-        if self._stem:
-            self._claims.ended(self._stem)
-
-
-def _replayed(done: RecordedCall | Outcome, intent: Intent) -> RecordedCall | Outcome:
-    """A call's result, or its failure raised."""
-    match done.state:
-        case "error":
-            raise GenerationFailed(done.error, code=done.error_code)
-        case "refused":
-            raise BudgetExhausted(done.error, limit=done.error_code)
-        case _:
-            if intent.kind == "generate" and done.completion is None:
-                raise StoreError(
-                    f"the recorded completion at {intent.position} is missing", hint="restore the store from a backup"
-                )
-            return done
-
-
-def _ended(intent: Intent, state: CallState, began: float, **how: Any) -> Outcome:
-    """The outcome of a call that was sent, with what it spent where that is counted."""
-    took, spent = time.perf_counter() - began, None
-    if intent.reserved:
-        completion: Completion | None = how.get("completion")
-        tokens = completion.tokens if completion else TokenCounts()
-        cost = completion.cost_usd if completion else 0.0
-        spent = Spend(calls=1, tokens=tokens.total, output_tokens=tokens.completion, usd=cost)
-    return Outcome(position=intent.position, state=state, seconds=took, spent=spent, **how)
-
-
-def _described(role: str, model: str, prompt: Prompt, sampling: Sampling) -> tuple[dict[str, Json], str]:
-    """What a call asks for, and its hash. Samples of one prompt are alike, so the newest are kept at hand."""
-    try:
-        return _described_once(role, model, prompt, sampling)
-    except TypeError:  # A JSON Schema cannot be hashed.
-        return _described_once.__wrapped__(role, model, prompt, sampling)
-
-
-@lru_cache(maxsize=256)
-def _described_once(role: str, model: str, prompt: Prompt, sampling: Sampling) -> tuple[dict[str, Json], str]:
-    request: dict[str, Json] = {"role": role, "model": model, "sampling": sampling.to_json()}
-    return request, json_hash({**request, "prompt": prompt.to_json()})

@@ -52,6 +52,7 @@ class ServerEngine:
         model: str | None = None,
         *,
         api_key_env: str | None = None,
+        api_key_file: str | None = None,
         timeout: float = 600.0,
         max_connections: int = 256,
         patience: float = 60.0,
@@ -60,15 +61,18 @@ class ServerEngine:
 
         `base_url` ends where `/chat/completions` begins, as in `http://127.0.0.1:8000/v1`; several, in a list or with commas
         between them, are servers of one model that share the calls. Without a `model` the server must have exactly one.
-        `api_key_env` names the environment variable that holds the key; the key itself is never taken. A call fails after
-        `timeout` silent seconds. At most `max_connections` calls are sent to one server at once, the others wait. If no server
-        is there, `patience` seconds are waited for one to come back.
+        `api_key_env` names the environment variable that holds the key, `api_key_file` the file; the key itself is never
+        taken. A call fails after `timeout` silent seconds. At most `max_connections` calls are sent to one server at once,
+        the others wait. If no server is there, `patience` seconds are waited for one to come back.
 
         Raises:
             ConfigError: an argument that cannot be right.
         """
         urls = [u.strip() for u in base_url.split(",")] if isinstance(base_url, str) else list(base_url)
-        self._addresses = [Address(url, key_env=api_key_env, timeout=timeout, max_connections=max_connections) for url in urls]
+        self._addresses = [
+            Address(url, key_env=api_key_env, key_file=api_key_file, timeout=timeout, max_connections=max_connections)
+            for url in urls
+        ]
         if len({a.base_url for a in self._addresses}) != len(urls) or not urls:
             raise ConfigError(f"{len(urls)} base URLs, not all of them different", hint="give each server once")
         if not 0 < patience < math.inf:

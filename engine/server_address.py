@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
 
 class Address:
-    """A server, the variable that holds its key, and how patient and how broad the connection is."""
+    """A server, the variable or the file that holds its key, and how patient and how broad the connection is."""
 
-    def __init__(self, base_url: str, *, key_env: str | None, timeout: float, max_connections: int) -> None:
+    def __init__(
+        self, base_url: str, *, key_env: str | None, key_file: str | None = None, timeout: float, max_connections: int
+    ) -> None:
         """Check the arguments; nothing is connected.
 
         Raises:
@@ -26,12 +29,14 @@ class Address:
         self.base_url = _checked_url(base_url)
         if key_env is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]{0,99}", key_env):
             raise ConfigError("api_key_env is no variable in capitals", hint="name the one that holds the key: MY_API_KEY")
+        if key_env is not None and key_file is not None:
+            raise ConfigError("api_key_env and api_key_file exclude each other", hint="give one of them, or none")
         if not 0 < timeout < math.inf:
             raise ConfigError(f"timeout is {timeout}", hint="give seconds above 0")
         if max_connections < 1:
             raise ConfigError(f"max_connections is {max_connections}", hint="at least 1")
         self.max_connections = max_connections
-        self._key_env, self._timeout = key_env, timeout
+        self._key_env, self._key_file, self._timeout = key_env, key_file, timeout
 
     @property
     def root(self) -> str:
@@ -45,15 +50,29 @@ class Address:
             ConfigError: there is no key where one is named.
             EngineUnavailable: the client is not installed.
         """
-        key = os.environ.get(self._key_env, "") if self._key_env else None
-        if key == "":
-            raise ConfigError(f"the environment variable {self._key_env} is not set", hint=f"export {self._key_env}=...")
+        key = self._key()
         try:
             from .server_client import Connection
         except ImportError as e:
             hint = "pip install 'burnish[server]'"
             raise EngineUnavailable(f"the openai client is not installed: {e}", hint=hint) from None
         return Connection(self.base_url, key=key, timeout=self._timeout, max_connections=self.max_connections)
+
+    def _key(self) -> str | None:
+        if self._key_env is not None:
+            if not (key := os.environ.get(self._key_env, "")):
+                raise ConfigError(f"the environment variable {self._key_env} is not set", hint=f"export {self._key_env}=...")
+            return key
+        if self._key_file is None:
+            return None
+        try:
+            key = Path(self._key_file).expanduser().read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            key = ""
+        if not key or not key.isascii() or not key.isprintable():
+            hint = "it has the key alone; that of an engine which `burnish engine up` started is there while the engine runs"
+            raise ConfigError(f"the file {self._key_file} holds no key", hint=hint)
+        return key
 
 
 def _checked_url(url: str) -> str:

@@ -15,9 +15,9 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphInterrupt
 
-from ..core.context import Run
 from ..core.errors import ReplayMismatch, Waiting
 from ..core.records import StepEnd, StepStart
+from ..core.run import Run
 from ..core.text import one_line
 
 _NAMESPACE = "langgraph_checkpoint_ns"

@@ -18,6 +18,7 @@ from ..core.target import absolute, is_target, load_target
 from .episode_settings import EpisodeSettings
 from .iad_settings import IadSettings, SelfRefineSettings, SequentialRevisionSettings
 from .plangen_settings import PlangenSettings
+from .rag_baseline_settings import DragSettings, IrcotSettings, IterDragSettings, IterRetgenSettings
 from .rag_settings import AutoRagSettings, ClosedBookSettings, NaiveRagSettings
 from .settings import (
     BeamSettings,
@@ -73,6 +74,12 @@ BUILTIN: dict[str, Builtin] = {
             settings=ClosedBookSettings,
             builder="auto_rag:closed_book",
         ),
+        Builtin(
+            name="drag",
+            summary="DRAG: documents, worked examples with documents of their own, one call",
+            settings=DragSettings,
+            builder="rag_baselines:drag",
+        ),
         Builtin(name="draw", summary="n samples to be kept, none judged", settings=DrawSettings, builder="builtin:draw"),
         Builtin(
             name="episode",
@@ -85,6 +92,24 @@ BUILTIN: dict[str, Builtin] = {
             summary="rounds of candidates made with what was said of the best one and a rejected one",
             settings=IadSettings,
             builder="iad:iad",
+        ),
+        Builtin(
+            name="ircot",
+            summary="IRCoT: a sentence of reasoning, a search with it, the next sentence",
+            settings=IrcotSettings,
+            builder="rag_baselines:ircot",
+        ),
+        Builtin(
+            name="iter_drag",
+            summary="IterDRAG: sub-questions, each searched for and answered, then the answer",
+            settings=IterDragSettings,
+            builder="rag_baselines:iter_drag",
+        ),
+        Builtin(
+            name="iter_retgen",
+            summary="ITER-RETGEN: searches with the question and what was generated from the passages before",
+            settings=IterRetgenSettings,
+            builder="rag_baselines:iter_retgen",
         ),
         Builtin(
             name="majority",

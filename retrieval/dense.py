@@ -41,6 +41,7 @@ class Dense:
             ConfigError: there is no such index or embedder, or a library is not installed.
             StoreError: the index is damaged, or made by another embedder.
         """
+        corpus.index("dense", {})  # Without an index no embedder is looked for.
         if embedder is None:
             from .sentence_model import named_embedder
 

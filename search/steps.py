@@ -6,6 +6,7 @@ are the same for all of them and are here. Trees of one search are independent: 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -20,7 +21,7 @@ Forest: TypeAlias = tuple[Tree, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepByStep:
+class StepByStep(ABC):
     """Base of the policies that grow trees of steps."""
 
     tokens: int | None = None
@@ -39,21 +40,21 @@ class StepByStep:
         return self.choose == "vote"
 
     @property
+    @abstractmethod
     def most_steps(self) -> int:
         """Most steps of one solution."""
-        raise NotImplementedError
 
     @property
     def grown(self) -> int:
         """Number of trees."""
         return 1
 
+    @abstractmethod
     def wanted(self, tree: Tree) -> Sequence[int | None]:
         """The nodes to continue next, each as often as it is to be continued; None for a first step. Empty means: no more.
 
         Asked while the tree waits for nothing.
         """
-        raise NotImplementedError
 
     def merit(self, tree: Tree, number: int) -> float:
         """What speaks for a node, in [0, 1]: in the search, and as a vote's weight."""

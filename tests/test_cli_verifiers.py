@@ -42,7 +42,7 @@ def test_every_verifier_is_listed_and_shown_with_what_it_takes(burnish):
     table = burnish("verifiers").out
     assert all(re.search(rf"^{name} ", table, re.M) for name in VERIFIERS)
     regex = burnish("verifiers", "show", "regex", "--json").data
-    assert regex == next(v for v in listed if v["name"] == "regex")
+    assert {**regex, "origin": "burnish", "error": ""} == next(v for v in listed if v["name"] == "regex")
     by_name = {a["name"]: a for a in regex["arguments"]}
     assert (by_name["pattern"]["required"], by_name["pattern"]["default"]) == (True, None)
     assert (by_name["timeout"]["type"], by_name["timeout"]["default"]) == ("float", 2.0)

@@ -3,7 +3,7 @@
 from burnish import BestOfN, Budget, Context, ScriptedEngine, Task, make_verifier, run_search
 from burnish.agents.refiner import Refiner
 from burnish.core.budget import Ledger
-from burnish.core.context import Run
+from burnish.core.run import Run
 from burnish.core.runs import RunSpec
 from burnish.search.iad import IAD
 from burnish.traces.memory import MemoryJournal

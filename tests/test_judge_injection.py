@@ -19,7 +19,8 @@ from burnish.agents.pairwise import PairwiseJudge
 from burnish.agents.quoting import SHORTEST, plain, quote
 from burnish.agents.templates import load
 from burnish.core.budget import Budget, Ledger
-from burnish.core.context import Context, Run
+from burnish.core.context import Context
+from burnish.core.run import Run
 from burnish.core.runs import RunSpec
 from burnish.core.text import printable
 from burnish.traces.memory import MemoryJournal

@@ -32,7 +32,8 @@ FLOORS = {
 }
 ROOMS = [name for name in FLOORS if (ROOT / name).is_dir()]
 HEAVY = {"alembic", "langgraph", "litellm", "matplotlib", "numpy", "openai", "scipy", "sqlalchemy", "torch"}
-HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "pandas", "sympy", "starlette", "uvicorn", "jinja2", "opentelemetry"}
+HEAVY |= {"transformers", "vllm", "bm25s", "usearch", "httpx", "pandas", "sympy", "starlette", "uvicorn", "jinja2"}
+HEAVY |= {"opentelemetry"}
 
 
 def modules() -> list[Path]:

@@ -7,7 +7,8 @@ import pytest
 from burnish import ConfigError, ScriptedEngine, Task
 from burnish.agents.selection import Priors
 from burnish.core.budget import Budget, Ledger
-from burnish.core.context import Context, Run
+from burnish.core.context import Context
+from burnish.core.run import Run
 from burnish.core.runs import RunSpec
 from burnish.graphs.plangen_bandit import BatchBandit
 from burnish.search.bandit import Bandit, State

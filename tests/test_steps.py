@@ -9,8 +9,8 @@ import pytest
 from burnish import Context, ScriptedEngine, Solver, Task, Verdict
 from burnish.core.budget import Budget, Ledger
 from burnish.core.candidate import Candidate
-from burnish.core.context import Run
 from burnish.core.policy import Expansion, Moves, Scored, Selection, TaskView
+from burnish.core.run import Run
 from burnish.core.runs import RunSpec
 from burnish.engine.replies import Call, Reply
 from burnish.traces.memory import MemoryJournal

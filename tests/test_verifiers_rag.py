@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,8 +155,8 @@ async def test_whatever_the_texts_there_is_a_verdict(answer, passages):
 @given(st.lists(st.text("abc XY.-'", min_size=1, max_size=30), min_size=1, max_size=3), st.data())
 async def test_what_is_cut_out_of_a_passage_between_words_is_found(passages, data):
     words = data.draw(st.sampled_from(passages)).split()
-    if not any(w.strip(".-'").lower() not in ("", "a") for w in words):
-        return
+    if not re.search(r"[bcXY]", " ".join(words)):
+        return  # Articles and punctuation alone are no answer.
     assert (await verdict(Supported(passages=passages, what="answer"), " ".join(words))).outcome == "pass"
 
 

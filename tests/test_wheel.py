@@ -32,7 +32,7 @@ def test_every_module_is_in_the_wheel(names: set[str]):
 
 
 def test_data_is_in_the_wheel_and_tests_are_not(names: set[str]):
-    prompts = {f"burnish/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "agents" / "prompts").glob("*.md")}
+    prompts = {f"burnish/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "agents" / "prompts").glob("*.*")}
     assert prompts
     assert prompts <= names
     assert "burnish/py.typed" in names

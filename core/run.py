@@ -1,0 +1,76 @@
+"""A run as its code sees it: what all contexts of one run share, and the best that it has so far.
+
+`core/runs.py` has what the store keeps of a run; this lives only as long as the run is worked on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .budget import Ledger
+from .candidate import Candidate
+from .claims import Claims
+from .engine import Engine
+from .errors import Waiting
+from .human import Asker, Traffic
+from .journal import Journal
+from .rank import rank
+from .records import Record
+from .stop import Stop
+from .task import Task
+from .verdict import Verdict
+
+
+@dataclass
+class Run:
+    """What all contexts of one run share."""
+
+    task: Task
+    seed: int
+    journal: Journal
+    engines: Mapping[str, Engine]
+    """Engines by role; `default` serves every role that has none of its own."""
+    ledger: Ledger
+    stop: Stop = field(default_factory=Stop)
+    claims: Claims = field(default_factory=Claims)
+    locate: Callable[[], tuple[str, ...]] = lambda: ()
+    """Names of the graph nodes that the calling code runs within, outermost first."""
+    candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
+    """By id, all that the run has made."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
+    """By candidate id, the newest verdict of a verifier that is no grader."""
+    best: Candidate | None = None
+    """The candidate that most speaks for so far; what a run returns whose budget ends it."""
+    limit: str = ""
+    """The limit of the budget that was met; empty if none was."""
+    asker: Asker | None = None
+    """Asks a person at once; None lets the run wait for the reply."""
+    waiting: Waiting | None = None
+    """Set once a question has ended this execution of the run."""
+    traffic: Traffic = field(default_factory=Traffic)
+    _best_rank: tuple[int, float] = (-1, 0.0)
+
+    def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
+        """Remember a candidate, and what was said of it, if it is the best so far."""
+        self.candidates[candidate.id] = candidate
+        if verdict:
+            self.verdicts[candidate.id] = verdict
+        said = verdict or self.verdicts.get(candidate.id)
+        stands = rank(said.outcome, said.score) if said else rank("abstain", None)
+        if candidate.partial:
+            stands = (-1, 0.0)  # The beginning of an answer is better than none, and than nothing else.
+        if self.best is None or stands > self._best_rank or candidate.id == self.best.id:
+            self.best, self._best_rank = candidate, stands
+
+    @property
+    def step(self) -> str:
+        """Position of the graph node that the calling code runs within; empty outside of all nodes."""
+        return "/".join(("", *self.locate()))
+
+    async def settle(self, record: Record, *, queued: bool) -> None:
+        """Write a record of what is over: to be durable before this returns, or only `queued`."""
+        if queued:
+            self.journal.queue(record)
+        else:
+            await self.journal.write(record)
