@@ -13,7 +13,7 @@ MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model embedder demo test test-unit test-faults lint check bench bench-quality bench-models bench-plangen bench-iad bench-its-hub reference clean
+.PHONY: help env engine model embedder demo test test-unit test-faults lint check bench bench-quality bench-models bench-plangen bench-iad bench-its-hub bench-peers reference clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -81,6 +81,9 @@ bench-iad: model ## refining under feedback beside best of n, with placebos, at 
 
 bench-its-hub: model ## side by side with its_hub on one vllm serve, in an environment of its own
 	@$(BIN)/python -m burnish.bench.its_hub --out $(RESULTS)
+
+bench-peers: env ## best of n beside its_hub, dspy and plain LangGraph: time a candidate, start-up, memory, lines
+	@$(BIN)/python -m burnish.bench.peers --out $(RESULTS)
 
 reference: env ## pages of the docstrings, in build/reference
 	@$(BIN)/pdoc -o build/reference $$(sed -n 's/^| `\(burnish[a-z_.]*\)` .*/\1/p' docs/reference.md)

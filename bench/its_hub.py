@@ -34,7 +34,7 @@ from ..session import Session
 from ..stats.paired import Paired, compare_paired
 from ..verifiers.registry import make_verifier
 from . import microtasks
-from .its_hub_environment import VERSION, environment
+from .peer_environment import PEERS, environment
 from .report import Measure, Section, say, table, write
 from .vllm_serve import NAME, vllm_serve
 
@@ -201,7 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m burnish.bench.its_hub", description="burnish beside its_hub on one vllm serve"
     )
-    parser.add_argument("--environment", type=Path, default=home() / f"its_hub-{VERSION}", help="virtual environment for its_hub")
+    parser.add_argument(
+        "--environment", type=Path, default=home() / f"its_hub-{PEERS['its_hub'].version}", help="virtual environment for its_hub"
+    )
     parser.add_argument("--out", type=Path, help="folder for its_hub.json")
     parser.add_argument("--items", type=int, default=ITEMS, help="tasks of each family")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of each task")
@@ -214,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     tasks = microtasks.all_tasks(SEED, args.items)
     try:
-        python = environment(args.environment.absolute())
+        python = environment("its_hub", args.environment.absolute())
         with tempfile.TemporaryDirectory(prefix="burnish-its-hub-") as folder:
             bench = Bench(args.url or "", python, tasks, args.samples, Path(folder))
             if args.url:

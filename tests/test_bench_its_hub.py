@@ -8,7 +8,7 @@ import pytest
 
 from burnish.bench import microtasks
 from burnish.bench.its_hub import ALL, EARLY, HUB, HUB_DEFAULT, Bench, Turn, section
-from burnish.bench.its_hub_environment import environment
+from burnish.bench.peer_environment import environment
 from burnish.core.errors import EngineUnavailable
 
 
@@ -53,5 +53,5 @@ def test_bars_are_held_against_the_paired_bound_and_the_ratio_of_each_round() ->
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(EngineUnavailable, match="no virtual environment"):
-        environment(tmp_path)
+        environment("its_hub", tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
