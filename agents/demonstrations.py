@@ -60,7 +60,7 @@ def demonstrations(count: int, file: str = "") -> tuple[Demonstration, ...]:
     lines = [(n, line) for n, line in enumerate(_text(file).split("\n"), 1) if line.strip()]
     if len(lines) < count:
         hint = f"at most {len(lines)}" if file else f"at most {len(lines)}, or a file of your own: examples=FILE"
-        raise ConfigError(f"{count} shots are more than {one_line(where)} hold", hint=hint)
+        raise ConfigError(f"{count} shots are more than {one_line(where, 300)} hold", hint=hint)
     return tuple(_demonstration(line, f"{where}, line {n}") for n, line in lines[:count])
 
 
@@ -79,7 +79,7 @@ def _demonstration(line: str, where: str) -> Demonstration:
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{one_line(where)}: no JSON", hint=_SHAPE) from None
+        raise ConfigError(f"{one_line(where, 300)}: no JSON", hint=_SHAPE) from None
     row = _object(value, where)
     steps = [_object(one, where) for one in _list(row, "steps", where)]
     return Demonstration(
@@ -106,19 +106,19 @@ def _documents(row: Mapping[str, Any], where: str) -> tuple[Hit, ...]:
 
 def _object(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{one_line(where)}: a {type(value).__name__} where an object belongs", hint=_SHAPE)
+        raise ConfigError(f"{one_line(where, 300)}: a {type(value).__name__} where an object belongs", hint=_SHAPE)
     return cast("Mapping[str, Any]", value)
 
 
 def _list(row: Mapping[str, Any], name: str, where: str) -> Sequence[object]:
     value: object = row.get(name, [])
     if not isinstance(value, list):
-        raise ConfigError(f"{one_line(where)}: {name} is no list", hint=_SHAPE)
+        raise ConfigError(f"{one_line(where, 300)}: {name} is no list", hint=_SHAPE)
     return cast("Sequence[object]", value)
 
 
 def _string(row: Mapping[str, Any], name: str, where: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{one_line(where)}: {name} is missing or empty", hint=_SHAPE)
+        raise ConfigError(f"{one_line(where, 300)}: {name} is missing or empty", hint=_SHAPE)
     return " ".join(value.split()) if name != "text" else value.strip()

@@ -119,7 +119,8 @@ ENDLESS = {
 async def test_an_endless_query_abstains_soon(name):
     began = time.monotonic()
     found = await ask(ENDLESS[name], timeout=0.3)
-    assert (found.outcome, found.reason) in (("abstain", "timeout"), ("abstain", "memory_limit"))
+    # A worker at its memory limit may end before it can say so.
+    assert (found.outcome, found.reason) in [("abstain", reason) for reason in ("timeout", "memory_limit", "verifier_crashed")]
     assert time.monotonic() - began < 20
     assert (await ask("SELECT name FROM person")).outcome == "pass"
 

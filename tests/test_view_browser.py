@@ -120,12 +120,14 @@ def test_the_list_links_to_the_runs(page, ids):
 def test_filters_are_part_of_the_address(page, ids):
     page.goto("/")
     page.locator("select[name=graph]").select_option("iad")
-    page.get_by_role("button", name="filter").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="filter").click()
     assert set(shown(page)) == {ids["iad"], ids["hostile"]}
     page.reload()
     assert set(shown(page)) == {ids["iad"], ids["hostile"]}
     page.locator("select[name=status]").select_option("rejected")
-    page.get_by_role("button", name="filter").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="filter").click()
     assert shown(page) == [ids["hostile"]]
     page.go_back()
     assert set(shown(page)) == {ids["iad"], ids["hostile"]}
