@@ -87,8 +87,8 @@ async def test_a_killed_writer_loses_nothing_acknowledged(url, start, seed):
     await store.close()
 
 
-async def test_two_processes_write_to_one_file(url, start):
-    runs = [await accepted(url) for _ in range(2)]
+async def test_eight_processes_write_to_one_file(url, start):
+    runs = [await accepted(url) for _ in range(8)]
     children = [start("some", url, run_id) for run_id in runs]
     for child in children:
         out, _ = await asyncio.to_thread(child.communicate, timeout=60)
