@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
+from ..traces.standing import ended as ended
+from ..traces.standing import graph_label as graph_label
+from ..traces.standing import is_running as is_running
 from .project import load_project
 
 if TYPE_CHECKING:
     from ..traces.reader import Reader
-    from ..traces.views import RunRow
 
 
 @contextmanager
@@ -48,26 +48,6 @@ def batch_id(found: Reader, text: str) -> str:
         what = f"several batches match {text!r}" if ids else f"there is no batch {text!r}"
         raise ConfigError(what, hint=", ".join(ids[:5]) if ids else "look with: burnish runs list")
     return ids[0]
-
-
-def is_running(run: RunRow) -> bool:
-    """Whether a process is at work on the run now."""
-    from ..traces.leases import is_live
-
-    return run.status == "running" and is_live(run.owner, run.heartbeat_ns, time.time_ns())
-
-
-def ended(run: RunRow) -> str:
-    """How a run stands, in one word: its outcome if it is done; `killed` if its process has gone."""
-    if run.status == "running" and not is_running(run):
-        return "killed"
-    return run.outcome or run.status
-
-
-def graph_label(graph: str) -> str:
-    """A graph's name for lists: of a file only its own name."""
-    where, colon, attribute = graph.rpartition(":")
-    return f"{Path(where).name}:{attribute}" if colon and where.endswith(".py") else graph
 
 
 def moment(ns: int) -> str:

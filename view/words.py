@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ..core.ids import Json, as_json
 from ..core.text import printable
-from ..traces.leases import is_live
-from ..traces.views import RunRow
+from ..traces.standing import ended as ended
+from ..traces.standing import graph_label as graph_label
+from ..traces.standing import is_running as is_running
 
 LONGEST = 50_000
 """Characters of a text that a page shows unless it is asked for the whole."""
@@ -19,24 +18,6 @@ LONGEST = 50_000
 def short(id: str) -> str:
     """The last 8 digits of an id, by which lists call it."""
     return id[-8:]
-
-
-def is_running(run: RunRow) -> bool:
-    """Whether a process is at work on the run."""
-    return run.status == "running" and is_live(run.owner, run.heartbeat_ns, time.time_ns())
-
-
-def ended(run: RunRow) -> str:
-    """How a run stands, in one word: its outcome if it is done; `killed` if its process has gone."""
-    if run.status == "running" and not is_running(run):
-        return "killed"
-    return run.outcome or run.status
-
-
-def graph_label(graph: str) -> str:
-    """A graph's name for lists: of a file only its own name."""
-    where, colon, attribute = graph.rpartition(":")
-    return f"{Path(where).name}:{attribute}" if colon and where.endswith(".py") else graph
 
 
 def moment(ns: int | None) -> str:
