@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..compare.trial import Trials
     from ..core.engine import Engine
     from ..core.task import Task
+    from ..stats import Interval
 
 ENGINE_ARGS: dict[str, Any] = {"max_model_len": 1024, "max_num_seqs": 64}
 
@@ -62,6 +63,14 @@ async def carried_out(
         return measure.trials(opened.reader(), plan)
     finally:
         await opened.close()
+
+
+def against(what: Plan, trials: Trials, base: str) -> dict[str, Interval]:
+    """Each arm's difference from one of them with the paired bootstrap's interval; arms that are not through are left out."""
+    from ..stats import paired_bootstrap
+
+    scores = {arm: [float(t.right is True) for t in found] for arm, found in trials.items() if len(found) == len(what.tasks)}
+    return {arm: paired_bootstrap(own, scores[base]) for arm, own in scores.items() if base in scores and arm != base}
 
 
 def chosen_tasks(name: str, data: Path | None, family: str | None, limit: int, max_tokens: int | None = None) -> list[Task]:

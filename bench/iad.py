@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..compare.plan import Arm, Plan
 from ..core.budget import Budget
 from ..core.errors import BurnishError, ConfigError
 from ..core.ids import Json
-from ..stats import paired_bootstrap, power_sentence
-from .evaluate import carried_out, chosen_tasks
-from .report import aligned, machine, say
+from ..stats import power_sentence
+from .evaluate import against, carried_out, chosen_tasks
+from .report import aligned, say, write_found
 
 if TYPE_CHECKING:
     from ..compare.trial import Trials
@@ -99,8 +97,8 @@ def tables(what: Plan, trials: Trials) -> str:
     arms = summarise(what, trials)
     blocks = (report.accuracy_rows(arms), report.cost_rows(arms, {}), report.verifier_rows(arms), report.quality_rows(arms))
     lines = [line for rows in blocks if rows for line in (*aligned(rows), "")]
-    resampled = [f"{arm} less {BASELINE}, bootstrap: {i}" for arm, i in _against(what, trials, BASELINE).items()]
-    told = [f"{arm} less none, bootstrap: {i}" for arm, i in _against(what, trials, "none").items() if arm in ARMS]
+    resampled = [f"{arm} less {BASELINE}, bootstrap: {i}" for arm, i in against(what, trials, BASELINE).items()]
+    told = [f"{arm} less none, bootstrap: {i}" for arm, i in against(what, trials, "none").items() if arm in ARMS]
     return "\n".join([f"== {what.name}", *lines, *resampled, "", *told, *report.notes(what, arms, [])])
 
 
@@ -109,16 +107,10 @@ def to_json(what: Plan, trials: Trials) -> dict[str, Json]:
     from ..compare import report
     from ..compare.summary import summarise
 
-    against: dict[str, Json] = {
-        base: {arm: i.to_json() for arm, i in _against(what, trials, base).items()} for base in (BASELINE, "none")
+    differences: dict[str, Json] = {
+        base: {arm: i.to_json() for arm, i in against(what, trials, base).items()} for base in (BASELINE, "none")
     }
-    return {"power": power_sentence(len(what.tasks)), **report.to_json(what, summarise(what, trials)), "bootstrap": against}
-
-
-def _against(what: Plan, trials: Trials, base: str) -> dict[str, Any]:
-    """Each arm's difference from one of them with the paired bootstrap's interval."""
-    scores = {arm: [float(t.right is True) for t in found] for arm, found in trials.items() if len(found) == len(what.tasks)}
-    return {arm: paired_bootstrap(own, scores[base]) for arm, own in scores.items() if base in scores and arm != base}
+    return {"power": power_sentence(len(what.tasks)), **report.to_json(what, summarise(what, trials)), "bootstrap": differences}
 
 
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
@@ -160,7 +152,9 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
         say("stopped; the same command goes on from here")
         return 130
     if args.out:
-        _write(args.out / f"iad-{label}-{(args.model or 'default').replace('/', '-')}.json", args.model, found)
+        write_found(
+            args.out / f"iad-{label}-{(args.model or 'default').replace('/', '-')}.json", args.model, {"comparisons": found}
+        )
     return 0
 
 
@@ -183,13 +177,6 @@ async def _measured(plans: Sequence[Plan], order: Order, engine: Engine | None) 
     finally:
         await used.close()
     return found
-
-
-def _write(path: Path, model: str | None, found: Mapping[str, Json]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    document = {"date": date, "machine": machine(), "model": model, "comparisons": found}
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

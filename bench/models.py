@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compare.plan import Arm, Plan
 from ..core.errors import BurnishError
 from ..core.ids import Json
-from .report import aligned, machine, say
+from .report import aligned, say, write_found
 
 if TYPE_CHECKING:
     from ..compare.summary import ArmSummary
@@ -141,15 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {e}")
         return e.exit_code
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        document = {
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine(),
-            "model": args.model,
-            "sets": found,
-        }
-        path = args.out / f"models-{'-'.join([(args.model or 'default').replace('/', '-'), *args.sets])}.json"
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        name = "-".join([(args.model or "default").replace("/", "-"), *args.sets])
+        write_found(args.out / f"models-{name}.json", args.model, {"sets": found})
     return 0
 
 

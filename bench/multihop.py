@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +25,7 @@ from ..retrieval.opening import open_retriever
 from ..retrieval.record import EFFECT, Retrieval
 from ..stats import Interval, bootstrap, paired_bootstrap, power_sentence
 from .evaluate import carried_out, chosen_tasks
-from .report import aligned, machine, say
+from .report import aligned, say, write_found
 from .sets import hotpotqa
 
 if TYPE_CHECKING:
@@ -249,11 +248,7 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
         return 130
     print(text)
     if order.out:
-        order.out.mkdir(parents=True, exist_ok=True)
-        date = datetime.now(UTC).isoformat(timespec="seconds")
-        document = {"date": date, "machine": machine(), "model": order.model, **found}
-        path = order.out / f"multihop-{(order.model or 'default').replace('/', '-')}.json"
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write_found(order.out / f"multihop-{(order.model or 'default').replace('/', '-')}.json", order.model, found)
     return 0
 
 

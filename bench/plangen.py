@@ -9,23 +9,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..compare.plan import Arm, Plan
 from ..core.budget import Budget
 from ..core.errors import BurnishError
 from ..core.ids import Json, as_json
 from ..core.text import one_line
-from ..stats import paired_bootstrap, power_sentence
-from .evaluate import chosen_tasks
+from ..stats import power_sentence
+from .evaluate import against, chosen_tasks
 from .plangen_faults import Agents, Lost, agent_rows, agents, choice_lines, lost_rows, token_rows
-from .report import aligned, machine, say
+from .report import aligned, say, write_found
 
 if TYPE_CHECKING:
     from ..compare.summary import ArmSummary
@@ -147,15 +145,8 @@ def tables(what: Plan, trials: Trials, found: dict[str, Agents]) -> str:
         lost_rows(trials),
     )
     lines = [line for rows in blocks if rows for line in (*aligned(rows), "")]
-    resampled = [f"{arm} less {BASELINE}, bootstrap: {i}" for arm, i in _resampled(what, trials).items()]
+    resampled = [f"{arm} less {BASELINE}, bootstrap: {i}" for arm, i in against(what, trials, BASELINE).items()]
     return "\n".join([f"== {what.name}", *lines, *resampled, *choice_lines(found), *report.notes(what, arms, [])])
-
-
-def _resampled(what: Plan, trials: Trials) -> dict[str, Any]:
-    """Each arm's difference from the baseline with the paired bootstrap's interval, beside the score interval."""
-    scores = {arm: [float(t.right is True) for t in found] for arm, found in trials.items() if len(found) == len(what.tasks)}
-    base = scores.get(BASELINE)
-    return {arm: paired_bootstrap(own, base) for arm, own in scores.items() if base is not None and arm != BASELINE}
 
 
 def to_json(what: Plan, trials: Trials, found: dict[str, Agents]) -> dict[str, Json]:
@@ -165,7 +156,7 @@ def to_json(what: Plan, trials: Trials, found: dict[str, Agents]) -> dict[str, J
 
     arms: Sequence[ArmSummary] = summarise(what, trials)
     faults: dict[str, Json] = {arm: _fault(trials[arm], a) for arm, a in found.items()}
-    resampled: dict[str, Json] = {arm: i.to_json() for arm, i in _resampled(what, trials).items()}
+    resampled: dict[str, Json] = {arm: i.to_json() for arm, i in against(what, trials, BASELINE).items()}
     return {"power": power_sentence(len(what.tasks)), **report.to_json(what, arms), "bootstrap": resampled, "faults": faults}
 
 
@@ -211,7 +202,9 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
         say("stopped; the same command goes on from here")
         return 130
     if args.out:
-        _write(args.out / f"plangen-{label}-{(args.model or 'default').replace('/', '-')}.json", args.model, found)
+        write_found(
+            args.out / f"plangen-{label}-{(args.model or 'default').replace('/', '-')}.json", args.model, {"judges": found}
+        )
     return 0
 
 
@@ -222,13 +215,6 @@ async def _told(judges: Sequence[str], order: Order, engine: Engine | None, foun
         async for result in results:
             print(tables(*result), end="\n\n", flush=True)
             found[judges[len(found)]] = to_json(*result)
-
-
-def _write(path: Path, model: str | None, found: dict[str, Json]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    document = {"date": date, "machine": machine(), "model": model, "judges": found}
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

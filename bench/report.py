@@ -113,6 +113,14 @@ def write(path: Path, sections: Iterable[Section]) -> None:
     beside.replace(path)
 
 
+def write_found(path: Path, model: str | None, found: Mapping[str, Json]) -> None:
+    """Write what was found with a model, with the date and the machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    document = {"date": date, "machine": machine(), "model": model, **found}
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
 def table(sections: Iterable[Section]) -> str:
     """All measures as lines of text, with bar, spread and judgement."""
     rows = [("measure", "median", "spread", "bar", "")]
