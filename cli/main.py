@@ -1,4 +1,4 @@
-"""The command line: `burnish`. Light: a command imports what it needs when it runs."""
+"""The command line: `burnish`."""
 
 from __future__ import annotations
 
@@ -11,29 +11,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import (
-    compare,
-    config,
-    corpus,
-    db,
-    doctor,
-    engine,
-    export_sft,
-    graphs,
-    init,
-    models,
-    new,
-    pool,
-    rag,
-    run,
-    runs,
-    verifiers,
-    view,
-)
+from .commands import Program, stand_in
 from .errors import FAILURE, report, wants_json
 
 app = typer.Typer(
     name="burnish",
+    cls=Program,
     help="Agent graphs with verifier-driven search; every call, candidate and verdict is kept in SQL.",
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 not verified, 4 budget spent, 5 no engine, 6 store, "
     "7 another process has the run, 8 waits for an answer, 130 interrupted.",
@@ -74,23 +57,7 @@ def root(
     """Agent graphs with verifier-driven search; every call, candidate and verdict is kept in SQL."""
 
 
-app.command("init")(init.init)
-app.command("new")(new.new)
-app.command("run")(run.run)
-app.command("compare")(compare.compare)
-app.add_typer(runs.app, name="runs")
-app.add_typer(pool.app, name="pool")
-app.add_typer(graphs.app, name="graphs")
-app.add_typer(verifiers.app, name="verifiers")
-app.add_typer(engine.app, name="engine")
-app.add_typer(models.app, name="models")
-app.add_typer(corpus.app, name="corpus")
-app.add_typer(rag.app, name="rag")
-app.add_typer(export_sft.app, name="export")
-app.add_typer(db.app, name="db")
-app.add_typer(config.app, name="config")
-app.command("view")(view.view)
-app.command("doctor")(doctor.doctor)
+stand_in(app)
 
 
 def main() -> None:

@@ -4,10 +4,8 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from typer.main import get_command
-
+from burnish.cli.commands import load
 from burnish.cli.errors import report
-from burnish.cli.main import app
 from burnish.cli.project import Project, load_project
 from burnish.cli.tasks import read_tasks
 from burnish.core import errors
@@ -51,7 +49,7 @@ def test_every_exit_status_is_in_the_table():
 
 def test_every_variable_that_is_named_belongs_to_a_flag(capsys):
     named = set(re.findall(r"`(BURNISH_[A-Z]+(?:_ARG)?)`", CLI))
-    run = get_command(app).commands["run"]  # pyright: ignore[reportAttributeAccessIssue]
+    run = load("run")
     known = {p.envvar for p in run.params if isinstance(p.envvar, str)}
     assert named == known
     assert report(errors.ConfigError("no"), as_json=False) == 2

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from burnish.cli.commands import COMMANDS, load
 from burnish.cli.groups import ListByDefault
 from burnish.cli.main import app
 from tests.test_docs_links import PAGES, ROOT
@@ -53,6 +54,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 PROGRAM: Any = get_command(app)
+PROGRAM.commands = {name: load(name) for name in COMMANDS}
 
 
 def options(command: Any) -> set[str]:

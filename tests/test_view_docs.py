@@ -3,9 +3,7 @@
 import re
 from pathlib import Path
 
-from typer.main import get_command
-
-from burnish.cli.main import app
+from burnish.cli.commands import load
 from burnish.view.app import create_app
 from burnish.view.words import LONGEST
 
@@ -14,7 +12,7 @@ PAGE = (ROOT / "docs" / "viewer.md").read_text()
 
 
 def test_every_flag_is_listed():
-    view = get_command(app).commands["view"]  # pyright: ignore[reportAttributeAccessIssue]
+    view = load("view")
     flags = {option for p in view.params for option in p.opts if option.startswith("--")} - {"--help"}
     assert set(re.findall(r"^\| `(--\w+)", PAGE, re.M)) == flags
 
