@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from ..core.errors import ConfigError, StoreError
 from ..core.text import one_line, printable
 from .errors import OK
+from .groups import StatsByDefault
 from .options import AsJson, Store
 from .output import count, emit, paint, say, show, show_table
 from .project import load_project
@@ -21,16 +21,7 @@ if TYPE_CHECKING:
     from ..traces.prune import Pruned
 
 
-class _StatsByDefault(TyperGroup):
-    """The bare noun shows the stats, as that of other groups lists."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["stats", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=_StatsByDefault, help="The database: stats, check, migrate, prune, vacuum.", rich_markup_mode=None)
+app = typer.Typer(cls=StatsByDefault, help="The database: stats, check, migrate, prune, vacuum.", rich_markup_mode=None)
 
 
 @app.command("stats")

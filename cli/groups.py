@@ -13,7 +13,8 @@ class ListByDefault(TyperGroup):
     default = "list"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        # While a word is completed, the words so far are not yet a whole command line.
+        if not ctx.resilient_parsing and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
 
@@ -22,3 +23,9 @@ class ShowByDefault(ListByDefault):
     """A group whose command `show` may be left out."""
 
     default = "show"
+
+
+class StatsByDefault(ListByDefault):
+    """A group whose command `stats` may be left out."""
+
+    default = "stats"

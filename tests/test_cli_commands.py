@@ -1,6 +1,7 @@
 """Commands are imported when they run, and nobody can tell."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -44,3 +45,18 @@ def test_help_of_a_deferred_command_names_the_program(capsys: pytest.CaptureFixt
 def test_a_mistyped_command_is_mended(capsys: pytest.CaptureFixture[str]):
     assert invoke(["rnus"]) == 2
     assert "Did you mean 'runs'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("burnish ru", {"run", "runs"}),
+        ("burnish runs l", {"list"}),
+        ("burnish runs list --sta", {"--status"}),
+        ("burnish db m", {"migrate"}),
+    ],
+)
+def test_words_are_completed(words: str, offered: set[str]):
+    asked = {"_BURNISH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    program = [sys.executable, "-c", "from burnish.cli.main import app; app(prog_name='burnish')"]
+    assert set(subprocess.check_output(program, text=True, env={**os.environ, **asked}).split()) == offered
