@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from .admission import capable, distinct, nothing_withheld, priced, same_engines
 from .core.budget import Budget
-from .core.engine import Engine, engine_difference, most_usd, require
-from .core.errors import BurnishError, Cancelled, ConfigError, EngineUnavailable, Fenced, ReplayMismatch
+from .core.engine import Engine
+from .core.errors import BurnishError, Cancelled, ConfigError, Fenced, ReplayMismatch, StoreError
 from .core.human import Asker
-from .core.ids import Json, as_json, canonical_json, derived_seed, new_run_id
-from .core.redact import is_withheld, redact
+from .core.ids import Json, as_json, derived_seed, new_run_id
+from .core.redact import redact
 from .core.result import Result
 from .core.runs import RunEnd, RunSpec
-from .core.sampling import Sampling
 from .core.stop import Stop
 from .core.task import Task
+from .forking import store_fork
 from .graphs.registry import build_graph, graph_name
 
 if TYPE_CHECKING:
     from .traces.journal import RunJournal
     from .traces.store import Store
+
+_NEW_OBJECTS = 10_000
+"""Between two young rounds of the garbage collector."""
 
 
 class Session:
@@ -175,7 +179,7 @@ class Session:
             StoreError: the storage failed.
         """
         listed = [Task.of(t) for t in tasks]
-        _distinct(listed)
+        distinct(listed)
         built = build_graph(graph, settings)
         limits = Budget.of(budget)
         config: dict[str, Json] = {
@@ -244,20 +248,18 @@ class Session:
             BurnishError: as `run`.
             ReplayMismatch: what was changed reaches back before the point.
         """
-        from .traces.fork import find_point, inherit
+        from .traces.fork import find_point
 
         reader = self.store.reader()
         old, point = reader.spec(run_id), find_point(reader, run_id, at)
         known = {**old.settings, **(settings or {})}
         task = old.task if verifier == "task" else replace(old.task, verifier=verifier)
-        _nothing_withheld(replace(old, task=task), known)
+        nothing_withheld(replace(old, task=task), known)
         built = build_graph(graph or old.graph, {} if hasattr(graph, "ainvoke") else known)
         limits = old.budget if budget is None else Budget.of(budget)
         spec = self._spec(old.graph if graph is None else graph, task, known, limits, old.seed if seed is None else seed, None)
         spec = replace(spec, forked_from=old.id, forked_at=point.position)
-        models = {role: engine.info.model for role, engine in self.engines.items()}
-        unsaid = _replaced_verifier(old, spec)
-        await self.store.create_fork(spec, await asyncio.to_thread(inherit, reader, old.id, point, spec.id, models, unsaid))
+        await store_fork(self.store, old, spec, point, self.engines)
         if on_start:
             on_start(spec.id)
         result = await self._execute(spec.id, built)
@@ -269,6 +271,7 @@ class Session:
         # Only as many tasks as may run: ten thousand waiting runs cost nothing.
         waiting = iter(run_ids)
         running: set[asyncio.Task[Result]] = set()
+        done: set[asyncio.Task[Result]] = set()
         try:
             while True:
                 while len(running) < self._concurrency and not self.stop.requested and (run_id := next(waiting, None)):
@@ -281,8 +284,7 @@ class Session:
         finally:
             for task in running:
                 task.cancel()
-            if running:
-                await asyncio.wait(running)
+            await asyncio.gather(*done, *running, return_exceptions=True)  # The first error is told; nobody asks for the others.
 
     async def _execute(self, run_id: str, graph: object | None) -> Result:
         async with self._slots:
@@ -291,7 +293,10 @@ class Session:
             self.running += 1
             try:
                 return await self._leased(await self.store.acquire(run_id), graph)
-            except Fenced as e:
+            except StoreError as e:
+                # A run that another process has, or whose record cannot be read, leaves the others alone.
+                if self.store.failed and not isinstance(e, Fenced):
+                    raise
                 return Result(run_id=run_id, task_id="", error=e)
             finally:
                 self.running -= 1
@@ -303,10 +308,11 @@ class Session:
             journal.spec = replace(journal.spec, task=task)
         spec = journal.spec
         try:
-            _nothing_withheld(spec, {} if hasattr(graph, "ainvoke") else spec.settings)
-            self._same_engines(journal)
+            nothing_withheld(spec, {} if hasattr(graph, "ainvoke") else spec.settings)
+            if journal.resumed:
+                same_engines(spec, self.engines)
             if spec.budget.usd is not None:
-                _priced(self.engines)
+                priced(self.engines)
             # A compiled graph has its settings within it.
             built = build_graph(graph or spec.graph, {} if hasattr(graph, "ainvoke") else spec.settings)
         except BurnishError as e:
@@ -318,14 +324,11 @@ class Session:
         self, graph: object, task: Task, settings: Mapping[str, Json] | None, budget: Budget, seed: int, batch_id: str | None
     ) -> RunSpec:
         from . import __version__
-        from .engine.registry import capabilities
 
-        logprobs = 0 if (settings or {}).get("logprobs") else None
-        needs = Sampling(logprobs=logprobs).but(**task.sampling).needs
         if engine := self.engines.get("proposer") or self.engines.get("default"):
-            require(engine, needs, why=f"the task {task.id}", others=capabilities())
+            capable(engine, task, settings or {})
         if budget.usd is not None:
-            _priced(self.engines)
+            priced(self.engines)
         described: dict[str, Json] = {
             role: {**engine.info.to_json(), "recipe": self._recipes.get(role)} for role, engine in self.engines.items()
         }
@@ -344,60 +347,20 @@ class Session:
             code_version=__version__,
         )
 
-    def _same_engines(self, journal: RunJournal) -> None:
-        if not journal.resumed:
-            return
-        for role, stored in journal.spec.engines.items():
-            engine = self.engines.get(role) or self.engines.get("default")
-            if engine is None:
-                raise EngineUnavailable(f"the run used an engine for the role {role!r}, this session has none", hint="give one")
-            differ = engine_difference(stored, cast("Mapping[str, Json]", redact(engine.info.to_json())))
-            if differ:
-                raise EngineUnavailable(
-                    f"the run began with another engine: {differ}", hint="resume with the engine it began with"
-                )
-
-
-def _nothing_withheld(spec: RunSpec, settings: Mapping[str, Json]) -> None:
-    """Refuse to go on without a secret that was in a run's configuration, and is not stored."""
-    for what, value in (("settings", settings), ("task", spec.task.to_json())):
-        if is_withheld(value):
-            raise ConfigError(
-                f"the {what} of the run {spec.id[-8:]} held a secret, and secrets are not stored",
-                hint="start a new run; a secret in an environment variable need not be in the configuration",
-            )
-
-
-def _priced(engines: Mapping[str, Engine]) -> None:
-    """Refuse a limit on money where a price is not known: it would not limit anything."""
-    for engine in engines.values():
-        if most_usd(engine, 1, 1) is None:
-            raise ConfigError(
-                f"the budget limits money, and the price of the model {engine.info.model} is not known",
-                hint="give the engine its prices: input_price=, output_price=; or limit tokens",
-            )
-
-
-def _replaced_verifier(old: RunSpec, new: RunSpec) -> Collection[str] | None:
-    """The name of the verifier that another one stands for now; empty if there was none, None if it is the same."""
-    from .verifiers.registry import make_verifier
-
-    before, after = (spec.settings.get("verifier", "task") for spec in (old, new))
-    before, after = old.task.verifier if before == "task" else before, new.task.verifier if after == "task" else after
-    if canonical_json(before) == canonical_json(after):
-        return None
-    return () if before is None else (make_verifier(before).name,)
-
 
 @cache
 def _settle_memory() -> None:
-    """Once in a process: take what is loaded by now out of the garbage collector's rounds.
+    """Once in a process: take what is loaded by now out of the garbage collector's rounds, and let it make fewer of them.
 
-    Else each full round walks through all of LangGraph and pydantic again, a third of the time of a busy search.
+    Else each full round walks through all of LangGraph and pydantic again, a third of the time of a busy search; and the
+    usual 700 new objects between two young rounds are less than a few hundred calls in flight hold.
     """
     build_graph("single")
     gc.collect()
     gc.freeze()
+    young, *older = gc.get_threshold()
+    if young:  # 0 is a user's wish that there be no rounds at all.
+        gc.set_threshold(max(young, _NEW_OBJECTS), *older)
 
 
 def _returned(result: Result) -> Result:
@@ -406,11 +369,3 @@ def _returned(result: Result) -> Result:
     result.error.add_note(f"run {result.run_id}")
     setattr(result.error, "run_id", result.run_id)  # noqa: B010
     raise result.error
-
-
-def _distinct(tasks: list[Task]) -> None:
-    seen: set[str] = set()
-    for task in tasks:
-        if task.id in seen:
-            raise ConfigError(f"two tasks have the id {task.id!r}", hint="give each task of a batch its own id")
-        seen.add(task.id)
