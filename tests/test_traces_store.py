@@ -21,6 +21,7 @@ from burnish.core.task import Task
 from burnish.core.verdict import Verdict
 from burnish.traces import journal as traces_journal
 from burnish.traces import rows, writer
+from burnish.traces.commit import Committer
 from burnish.traces.store import Store
 from tests.traces_kit import (
     POSTGRES,
@@ -415,9 +416,39 @@ async def test_a_lost_record_that_nobody_waits_for_ends_its_run(store):
     await other.write(StepStart(position="/a", node="a"))
 
 
+async def test_writes_of_one_turn_are_one_commit(store, monkeypatch):
+    journal, commits = await begun(store), []
+    attempt = Committer._attempt
+    monkeypatch.setattr(Committer, "_attempt", lambda self, groups: (commits.append(len(groups)), attempt(self, groups))[1])
+    await asyncio.gather(*(journal.write(StepStart(position=f"/a{n}", node="a")) for n in range(100)))
+    assert commits == [1]
+    assert [s.position for s in store.reader().steps(journal.run_id)] == [f"/a{n}" for n in range(100)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [Told(scope="/bad", number=2**70, id="x"), StepEnd(position="/never", status="done")],
+    ids=["the database refuses it", "it has no row"],
+)
+async def test_a_wrong_record_that_nobody_waits_for_ends_the_run_where_it_stands(store, wrong):
+    """What was waited for before it in its turn is stored; what comes after it is not: that could rest on what was lost."""
+    journal = await begun(store)
+
+    before = asyncio.ensure_future(journal.write(StepStart(position="/before", node="a")))
+    asyncio.get_running_loop().call_soon(journal.queue, StepStart(position="/with", node="a"), wrong)
+    after = asyncio.ensure_future(journal.write(StepStart(position="/after", node="a")))
+    ended = await asyncio.gather(before, after, return_exceptions=True)
+    assert (ended[0], type(ended[1])) == (None, StoreError)
+    assert [s.position for s in store.reader().steps(journal.run_id)] == ["/before"]
+    with pytest.raises(StoreError):
+        journal.queue(StepStart(position="/later", node="a"))
+    await journal.finish(RunEnd(status="failed", error_code="record"), 1.0)
+
+
 async def test_a_full_queue_makes_producers_wait_and_the_loop_free(store, monkeypatch):
     """While one commit is held up, the queue takes what it may, and not one record more; what is queued goes with others."""
     monkeypatch.setattr(writer, "MAX_RECORDS", 50)
+    monkeypatch.setattr(traces_journal, "_TURN_RECORDS", 2)
     journal = await begun(store)
     gate, entered = threading.Event(), threading.Event()
 
@@ -444,6 +475,7 @@ async def test_a_full_queue_makes_producers_wait_and_the_loop_free(store, monkey
 
 async def test_the_queue_is_bounded_by_bytes(store, monkeypatch):
     monkeypatch.setattr(writer, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(traces_journal, "_TURN_BYTES", 1)
     journal = await begun(store)
     gate, entered = threading.Event(), threading.Event()
 
@@ -464,7 +496,7 @@ async def test_the_queue_is_bounded_by_bytes(store, monkeypatch):
 
 
 async def test_many_queued_records_do_not_wait_for_the_loop(store, monkeypatch):
-    monkeypatch.setattr(traces_journal, "_QUEUED_RECORDS", 10)
+    monkeypatch.setattr(traces_journal, "_TURN_RECORDS", 10)
     journal = await begun(store)
     for n in range(25):
         journal.queue(Told(scope="/s", number=n, id=str(n)))

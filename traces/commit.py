@@ -2,7 +2,8 @@
 
 A transaction takes many groups, of many runs. It is made so that it may be repeated: rows have ids of their own and
 inserting what is there does nothing, so a commit whose outcome is unknown is simply tried again. A record that the
-database refuses is found by halving, and only its own group fails. A run whose lease was taken loses its own groups only.
+database refuses is found by halving, and only what was to become durable with it fails. A run whose lease was taken loses
+its own groups only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
@@ -22,6 +23,7 @@ from .statements import INSERT_ORDER, UPDATE_ORDER, Statements
 
 LOCK_PATIENCE = 60.0
 """Seconds to wait for a locked database or a server that is away, before writing is given up."""
+T = TypeVar("T")
 _ORDER = (*INSERT_ORDER, *UPDATE_ORDER)
 
 
@@ -33,14 +35,12 @@ class Group:
     def __init__(
         self,
         state: RunState | None = None,
-        records: Sequence[Record] = (),
-        weight: int = 0,
         work: Callable[[Transaction], Any] | None = None,
         after: Callable[[Any], object] | None = None,
     ) -> None:
         self.state = state
-        self.records = records
-        self.weight = weight
+        self.records: Sequence[Record] = ()
+        self.weight = 0
         """About how many bytes it holds."""
         self.strict = False
         """Whether its failure ends the writing of its run: it holds records that nobody waits to hear of."""
@@ -54,6 +54,15 @@ class Group:
         self.settled = False
         self.result: Any = None
         self.error: BurnishError | None = None
+
+    @property
+    def divisible(self) -> bool:
+        """Whether it has parts that can be stored one by one."""
+        return False
+
+    def split(self) -> Sequence[Group]:
+        """Its parts, in order, each to be stored by itself; itself if it has none."""
+        return (self,)
 
 
 class Transaction:
@@ -78,6 +87,14 @@ class Transaction:
         return self._cursor.execute(self._sql[name], row).fetchone()
 
 
+class _Divide(Exception):
+    """A record of a group that has several parts cannot be stored."""
+
+    def __init__(self, error: BurnishError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Committer:
     """Owns the one connection that writes. For use by one thread."""
 
@@ -97,6 +114,9 @@ class Committer:
         while True:
             try:
                 return self._attempt(groups)
+            except _Divide as e:
+                self._roll_back(reconnect=False)
+                return self._bisect(groups, e.error)
             except Exception as e:
                 fault, error = diagnose(e)
                 self._roll_back(reconnect=fault == "disconnected")
@@ -159,6 +179,8 @@ class Committer:
                 self._encoder.add(state, group.records, group.at_ns)
             except Exception as e:
                 errors[group] = e if isinstance(e, BurnishError) else diagnose(e)[1]
+                if group.divisible:
+                    raise _Divide(errors[group]) from e
                 if group.strict:
                     broken[state.run_id] = errors[group]
         return errors
@@ -188,9 +210,14 @@ class Committer:
                     errors[group] = e
         return results
 
-    def _bisect(self, groups: Sequence[Group], error: StoreError) -> None:
+    def _bisect(self, groups: Sequence[Group], error: BurnishError) -> None:
         if len(groups) == 1:
-            _settle(groups[0], error, None)
+            if groups[0].divisible:
+                for part in groups[0].split():
+                    self.commit([part])
+                groups[0].settled = True
+            else:
+                _settle(groups[0], error, None)
             return
         half = len(groups) // 2
         self.commit(groups[:half])
@@ -212,6 +239,22 @@ class Committer:
                 self._connection.close()
             finally:
                 self._connection = None
+
+
+def patiently(read: Callable[[], T]) -> T:
+    """What a reading gives, which is repeated while the database is locked or its server is away, as a commit is.
+
+    Raises:
+        StoreError: it was so for too long, or the database cannot be read.
+    """
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return read()
+        except StoreError as e:
+            if not e.retryable or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.02, 0.2))
 
 
 def _fenced_error(run_id: str) -> Fenced:

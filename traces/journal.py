@@ -18,11 +18,12 @@ from ..core.runs import RunEnd, RunSpec, Usage
 from .load import Recorded
 from .recall import Recall
 from .rows import RunState
-from .tickets import Ticket
+from .tickets import Bundle, Write
 from .weights import weight
 from .writer import Writer
 
-_QUEUED_RECORDS, _QUEUED_BYTES = 64, 1 << 20
+_TURN_RECORDS, _TURN_BYTES = 512, 1 << 20
+"""What is handed over even before the loop comes round."""
 
 Finish = Callable[[RunState, RunEnd, float], Awaitable[None]]
 Measure = Callable[[str], Awaitable[Usage]]
@@ -60,8 +61,9 @@ class RunJournal(Recall):
         self._share = share
         self._finished = False
         self._queued: list[Record] = []
-        """Not handed over yet."""
+        """Not handed over yet, those that somebody waits for among them."""
         self._queued_weight = 0
+        self._writes: list[Write] = []
         self._flush_due = False
 
     @property
@@ -74,35 +76,28 @@ class RunJournal(Recall):
         return await self._share(kind, self.run_id)
 
     async def write(self, *records: Record) -> None:
-        """Put records into one transaction, behind those that are queued; return once it is durable.
+        """Put records into one transaction, behind all that were given before; return once it is durable.
 
         Raises:
             StoreError: the storage failed, or a record cannot be stored.
             Fenced: the run's lease went to another process.
         """
         self._check()
-        ticket = self._hand_over(records, wait=True)
-        ticket.learn = lambda: self._learn(records)
-        assert ticket.future is not None
-        await ticket.future
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writes.append((len(self._queued), records, done))
+        self._put(records)
+        await done
 
     def queue(self, *records: Record) -> None:
-        """Put records behind all that was written before, without waiting: they go with the next that are waited for, at
-        the latest when the loop comes round.
+        """Put records behind all that were given before, without waiting.
 
         Raises:
             StoreError, Fenced: as `write`, for records before these.
         """
         self._check()
-        self._queued += records
-        self._queued_weight += weight(records)
         for record in records:
             self._recorded.learn(record)
-        if len(self._queued) >= _QUEUED_RECORDS or self._queued_weight >= _QUEUED_BYTES:
-            self._hand_over((), wait=False)
-        elif not self._flush_due:
-            self._flush_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        self._put(records)
 
     def _check(self) -> None:
         if self._state.error:
@@ -110,23 +105,31 @@ class RunJournal(Recall):
         if self._finished:
             raise StoreError(f"the run {self.run_id} is finished", hint="acquire it again", code="finished")
 
-    def _hand_over(self, records: Sequence[Record], *, wait: bool) -> Ticket:
-        """Give records to the writer, behind those that are queued."""
-        every, size = [*self._queued, *records], self._queued_weight + weight(records)
-        ticket = Ticket(asyncio.get_running_loop(), state=self._state, records=every, weight=size, wait=wait)
-        ticket.strict = not wait or bool(self._queued)
-        self._queued.clear()
-        self._queued_weight = 0
-        self._writer.put(ticket)
-        return ticket
+    def _put(self, records: Sequence[Record]) -> None:
+        """Keep records until the loop comes round: what many calls record in one turn is one group, and one commit."""
+        self._queued += records
+        self._queued_weight += weight(records)
+        if len(self._queued) >= _TURN_RECORDS or self._queued_weight >= _TURN_BYTES:
+            self._flush()
+        elif not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
+        """Hand what is kept over to the writer."""
         self._flush_due = False
-        if self._queued and not self._state.error:
-            try:
-                self._hand_over((), wait=False)
-            except StoreError as e:
-                self._state.error = e
+        if not self._queued:
+            return
+        loop = asyncio.get_running_loop()
+        bundle = Bundle(loop, self._state, self._queued, self._queued_weight, self._writes, self._learn)
+        self._queued, self._queued_weight, self._writes = [], 0, []
+        try:
+            if self._state.error:
+                raise self._state.error
+            self._writer.put(bundle)
+        except StoreError as e:
+            self._state.error = bundle.error = e
+            bundle.acknowledge()
 
     async def finish(self, end: RunEnd, elapsed: float) -> None:
         """Store how the run ended and give the lease back.

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from ..core.budget import Spend
 from ..core.errors import Fenced, StoreError
@@ -19,7 +20,7 @@ from ..core.runs import RunEnd, RunSpec, RunStatus, Usage
 from ..core.text import storable
 from .acquire import give_back, let_go, take
 from .codec import json_text
-from .commit import Transaction
+from .commit import Transaction, patiently
 from .connect import Synchronous, read_engine, store_url
 from .faults import reading
 from .journal import RunJournal
@@ -131,7 +132,7 @@ class Store:
 
         try:
             state: RunState = await writer.do(take_it)
-            spec, recorded, spent = await asyncio.to_thread(self._load, state)
+            spec, recorded, spent = await asyncio.to_thread(patiently, partial(self._load, state))
         except BaseException:
             # Whoever asked will not get the journal, so the lease goes back as soon as the writer comes to it.
             back = Ticket(
@@ -170,6 +171,11 @@ class Store:
         await asyncio.to_thread(self.close_sync)
 
     @property
+    def failed(self) -> bool:
+        """Whether the storage failed, so that nothing can be written any more."""
+        return self._shared.writer.failure is not None
+
+    @property
     def _writer(self) -> Writer:
         if self._closed:
             raise StoreError("the store is closed", hint="open it again", code="closed")
@@ -196,7 +202,7 @@ class Store:
         await writer.do(write_end, lambda _: let_go(writer, [state]), state=None if lost else state)
 
     async def _usage(self, run_id: str) -> Usage:
-        return await asyncio.to_thread(self.reader().usage, run_id)
+        return await asyncio.to_thread(patiently, partial(self.reader().usage, run_id))
 
     async def _effects(self, kind: str, run_id: str) -> list[Json]:
-        return await asyncio.to_thread(self.reader().effects, kind, run_id)
+        return await asyncio.to_thread(patiently, partial(self.reader().effects, kind, run_id))
