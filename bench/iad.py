@@ -7,7 +7,6 @@ nothing true). A judge is the task's own verifier or its grader, an oracle; the 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from ..compare.plan import Arm, Plan
 from ..core.budget import Budget
-from ..core.errors import BurnishError, ConfigError
+from ..core.errors import ConfigError
 from ..core.ids import Json
 from ..stats import power_sentence
+from .arguments import carry_out, model_label, model_parser
 from .evaluate import against, carried_out, chosen_tasks
-from .report import aligned, say, write_found
+from .report import aligned, say
 
 if TYPE_CHECKING:
     from ..compare.trial import Trials
@@ -115,23 +115,18 @@ def to_json(what: Plan, trials: Trials) -> dict[str, Json]:
 
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
     """Measure, print the tables, write the results. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m burnish.bench.iad", description="refining in rounds beside best-of-n")
+    parser = model_parser("iad", "refining in rounds beside best-of-n", limit=40)
     parser.add_argument("set", help="a task set, as in docs/task-sets.md")
     parser.add_argument("--family", help="only this family of its tasks")
-    parser.add_argument("--model", help="a model by name (burnish models list); the default model if left out")
-    parser.add_argument("--data", type=Path, help="folder of the set's files; else BURNISH_DATA")
-    parser.add_argument("--limit", type=int, default=40, help="tasks")
     parser.add_argument("--samples", type=int, default=8, help="candidates of a run, where samples are equal")
     parser.add_argument("--tokens", type=int, default=512, help="generated tokens of a run, where tokens are equal")
     parser.add_argument("--arms", default=",".join(ARMS), help="which of them, beside single and best_of_n")
     parser.add_argument("--verifier", choices=(*JUDGES, "both"), default="both", help="who judges")
     parser.add_argument("--match", choices=(*MATCHES, "both"), default="both", help="what is held equal")
-    parser.add_argument("--max-model-len", type=int, default=2048, help="longest prompt and answer together, in tokens")
-    parser.add_argument("--store", type=Path, default=Path("iad.db"), help="SQLite file that keeps the runs")
-    parser.add_argument("--out", type=Path, help="folder for iad-SET-MODEL.json")
     args = parser.parse_args(arguments)
     label = "-".join(filter(None, (args.set, args.family)))
-    try:
+
+    def measure() -> dict[str, Json]:
         order = Order(
             tasks=chosen_tasks(args.set, args.data, args.family, args.limit),
             name=f"iad-{label}-{args.limit}x{args.samples}x{args.tokens}",
@@ -144,18 +139,9 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
         )
         judges = JUDGES if args.verifier == "both" else (args.verifier,)
         matches = MATCHES if args.match == "both" else (args.match,)
-        found = asyncio.run(_measured([plan(j, m, order) for m in matches for j in judges], order, engine))
-    except BurnishError as e:
-        say(f"error: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
-        return 130
-    if args.out:
-        write_found(
-            args.out / f"iad-{label}-{(args.model or 'default').replace('/', '-')}.json", args.model, {"comparisons": found}
-        )
-    return 0
+        return {"comparisons": asyncio.run(_measured([plan(j, m, order) for m in matches for j in judges], order, engine))}
+
+    return carry_out(args, f"iad-{label}-{model_label(args.model)}", measure)
 
 
 async def _measured(plans: Sequence[Plan], order: Order, engine: Engine | None) -> dict[str, Json]:

@@ -6,7 +6,6 @@ that is spent counts against the budget, judgements, constraints and priors too.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import sys
@@ -17,21 +16,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..compare.plan import Arm, Plan
 from ..core.budget import Budget
-from ..core.errors import BurnishError
 from ..core.ids import Json, as_json
-from ..core.text import one_line
 from ..stats import power_sentence
-from .evaluate import against, chosen_tasks
+from .arguments import carry_out, model_label, model_parser
+from .evaluate import against, carried_out, chosen_tasks
 from .plangen_faults import Agents, Lost, agent_rows, agents, choice_lines, lost_rows, token_rows
-from .report import aligned, say, write_found
+from .report import aligned, say
 
 if TYPE_CHECKING:
     from ..compare.summary import ArmSummary
     from ..compare.trial import Trial, Trials
     from ..core.engine import Engine
     from ..core.task import Task
-    from ..traces.reader import Reader
-    from ..traces.store import Store
 
 Measured: TypeAlias = "tuple[Plan, Trials, dict[str, Agents]]"
 """What was compared, how it went, and what each arm's agents did."""
@@ -95,38 +91,26 @@ async def measured(judges: Sequence[str], order: Order, engine: Engine | None = 
     Raises:
         BurnishError: no engine, no store, or it was stopped; calling again goes on.
     """
-    from ..compare import carry, measure
+    from ..compare import carry
     from ..engine.registry import make_engine, recipe
     from ..traces.store import Store
 
     recipes: dict[str, Json] = {} if engine else {"default": recipe("vllm", order.model, order.engine_args)}
     used = engine or make_engine("vllm", order.model, order.engine_args)
-    store = await Store.open(f"sqlite:///{order.store}")
+    url = f"sqlite:///{order.store}"
     try:
         for judge in judges:
             what = plan(judge, order)
             carry.check(what)
-            if carry.left(store.reader(), what):
-                await _carry_out(store, what, used, recipes)
-            reader: Reader = store.reader()
-            trials = measure.trials(reader, what)
-            yield what, trials, {arm: agents(reader, found) for arm, found in trials.items() if found}
+            trials = await carried_out(url, what, used, recipes=recipes, concurrency=16, keep_engine=True)
+            reader = Store.open_reader(url)
+            try:
+                found = {arm: agents(reader, own) for arm, own in trials.items() if own}
+            finally:
+                reader.close()
+            yield what, trials, found
     finally:
-        await store.close()
         await used.close()
-
-
-async def _carry_out(store: Store, what: Plan, engine: Engine, recipes: dict[str, Json]) -> None:
-    from ..compare import carry
-    from ..compare.progress import Quarters
-    from ..session import Session
-
-    say(f"{what.name}: {len(what.arms)} arms, {len(what.tasks)} tasks (vLLM takes half a minute to start)")
-    made = Session(engine, store=store, concurrency=16, recipes=recipes, keep_engines=True, grade_all=True)
-    async with made as session:
-        failed = await carry.carry_out(session, what, Quarters(len(what.tasks), say))
-    if failed:
-        say(f"{len(failed)} runs failed, the first {failed[0].task_id}: {one_line(str(failed[0].error), 300)}")
 
 
 def tables(what: Plan, trials: Trials, found: dict[str, Agents]) -> str:
@@ -166,24 +150,18 @@ def _fault(trials: Sequence[Trial], found: Agents) -> Json:
 
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
     """Measure, print the tables, write the results. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m burnish.bench.plangen", description="PlanGEN at equal generated tokens")
+    parser = model_parser("plangen", "PlanGEN at equal generated tokens", limit=40)
     parser.add_argument("set", help="a task set, as in docs/task-sets.md")
     parser.add_argument("--family", help="only this family of its tasks")
-    parser.add_argument("--model", help="a model by name (burnish models list); the default model if left out")
-    parser.add_argument("--data", type=Path, help="folder of the set's files; else BURNISH_DATA")
-    parser.add_argument("--limit", type=int, default=40, help="tasks")
     parser.add_argument("--tokens", type=int, default=1024, help="generated tokens of a run")
     parser.add_argument("--max-tokens", type=int, help="most tokens of an answer, instead of what the set says")
     parser.add_argument("--agent-tokens", type=int, default=256, help="most tokens of one reply of an agent")
     parser.add_argument("--children", type=int, default=8, help="tree_of_thought: steps that each continued node gets")
     parser.add_argument("--verifier", choices=(*JUDGES, "both"), default="both", help="who judges")
-    parser.add_argument("--max-model-len", type=int, default=2048, help="longest prompt and answer together, in tokens")
-    parser.add_argument("--store", type=Path, default=Path("plangen.db"), help="SQLite file that keeps the runs")
-    parser.add_argument("--out", type=Path, help="folder for plangen-SET-MODEL.json")
     args = parser.parse_args(arguments)
     label = "-".join(filter(None, (args.set, args.family)))
-    found: dict[str, Json] = {}
-    try:
+
+    def measure() -> dict[str, Json]:
         order = Order(
             tasks=chosen_tasks(args.set, args.data, args.family, args.limit, args.max_tokens),
             name=f"plangen-{label}-{args.limit}x{args.tokens}",
@@ -194,27 +172,21 @@ def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -
             store=args.store,
             max_model_len=args.max_model_len,
         )
-        asyncio.run(_told(JUDGES if args.verifier == "both" else (args.verifier,), order, engine, found))
-    except BurnishError as e:
-        say(f"error: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
-        return 130
-    if args.out:
-        write_found(
-            args.out / f"plangen-{label}-{(args.model or 'default').replace('/', '-')}.json", args.model, {"judges": found}
-        )
-    return 0
+        judges = JUDGES if args.verifier == "both" else (args.verifier,)
+        return {"judges": asyncio.run(_told(judges, order, engine))}
+
+    return carry_out(args, f"plangen-{label}-{model_label(args.model)}", measure)
 
 
-async def _told(judges: Sequence[str], order: Order, engine: Engine | None, found: dict[str, Json]) -> None:
-    """Say what can be shown, measure, print, and put the numbers into `found`."""
+async def _told(judges: Sequence[str], order: Order, engine: Engine | None) -> dict[str, Json]:
+    """Say what can be shown, measure, print. Returns the numbers by judge."""
     say(power_sentence(len(order.tasks)))
+    found: dict[str, Json] = {}
     async with contextlib.aclosing(measured(judges, order, engine)) as results:
         async for result in results:
             print(tables(*result), end="\n\n", flush=True)
             found[judges[len(found)]] = to_json(*result)
+    return found
 
 
 if __name__ == "__main__":

@@ -157,6 +157,7 @@ def show_stored(found: Reader, name: str, *, as_json: bool) -> int:
     tables: Sequence[Sequence[list[str]]] = (
         report.rate_rows(result),
         report.attempt_rows(result),
+        report.choice_rows(result),
         report.worth_rows(outlook) if outlook else [],
     )
     for rows in filter(None, tables):

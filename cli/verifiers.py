@@ -115,7 +115,7 @@ def check_verifier(
 
     The same command again shows the stored audit, or goes on where it was cut short. With --json, data is {finished, name,
     batch_id, verifier, verifiers, oracle, source, sampled, tasks, answers, ungraded, abstentions, all, over_tasks, by_model,
-    by_attempt, outlook}, or {finished: false, name, batch_id, tasks, judged, failed: [{task_id, error}]}.
+    by_attempt, choice, outlook}, or {finished: false, name, batch_id, tasks, judged, failed: [{task_id, error}]}.
 
     Exit status: 0 done, whatever was found; 1 a task failed; 2 wrong usage; 5 no engine; 6 store; 130 interrupted.
     """

@@ -79,6 +79,10 @@ class Order:
     def __post_init__(self) -> None:
         if not self.tasks:
             raise ConfigError("no task has an answer to be judged", hint="give answers, right and wrong ones")
+        if bare := [task.id for task in self.tasks if self._spec(task) is None]:
+            whose = f"the task {one_line(bare[0])} has no verifier of its own"
+            more = f", nor have {len(bare) - 1} more of {len(self.tasks)}" if len(bare) > 1 else ""
+            raise ConfigError(whose + more, hint="name a verifier in place of task, such as one of: burnish verifiers")
         for task in self.tasks:
             self._check(task)
         if not self.name:
@@ -129,15 +133,12 @@ class Order:
         return task.verifier if self.verifier == OWN else self.verifier
 
     def _check(self, task: Task) -> None:
-        spec = self._spec(task)
-        if spec is None:
-            raise ConfigError(f"the task {one_line(task.id)} has no verifier of its own", hint="name the verifier")
         if task.grader is None and any(a.right is None for a in self.answers[task.id]):
             raise ConfigError(
                 f"nothing says which answers to the task {one_line(task.id)} are right",
                 hint='give "right": true or false with each answer, or --grader NAME',
             )
-        for what, judge in (("verifier", spec), ("grader", task.grader)):
+        for what, judge in (("verifier", self._spec(task)), ("grader", task.grader)):
             try:
                 if judge is not None:
                     check_task(make_verifier(judge), task)

@@ -8,6 +8,7 @@ from ..core.ids import Json, canonical_json
 from ..core.text import one_line
 from ..stats import Audit, Interval
 from .audit import OWN
+from .audit_choice import Choice
 from .audit_result import AuditResult, Rates
 from .outlook import PRECISION, Outlook
 
@@ -38,6 +39,12 @@ def attempt_rows(result: AuditResult) -> Rows:
         right, wrong = firsts.get(span, (0, 0))
         rows.append([_span(span), *_cells(rates), f"{right:,} of {right + wrong:,}" if right + wrong else "-"])
     return rows
+
+
+def choice_rows(result: AuditResult) -> Rows:
+    """Header and rows: how often the best of k samples by the verifier is right. Empty where the answers are no samples."""
+    choice = Choice.of(result)
+    return choice.rows() if choice is not None else []
 
 
 def worth_rows(outlook: Outlook) -> Rows:
@@ -76,12 +83,14 @@ def lines(result: AuditResult, outlook: Outlook | None) -> list[str]:
         out.append(f"abstained because: {', '.join(f'{reason} {n:,}' for reason, n in result.reasons.items())}")
     if outlook is not None:
         out += _outlook_lines(outlook, fpr)
+    if (choice := Choice.of(result)) is not None:
+        out += choice.lines()
     return [one_line(line, 300) for line in out]
 
 
 def to_json(result: AuditResult, outlook: Outlook | None) -> dict[str, Json]:
     """All of it, for programs."""
-    firsts = result.first_accepts()
+    firsts, choice = result.first_accepts(), Choice.of(result)
     attempts: list[Json] = []
     for (first, last), rates in result.by_attempt().items():
         right, wrong = firsts.get((first, last), (0, 0))
@@ -104,6 +113,7 @@ def to_json(result: AuditResult, outlook: Outlook | None) -> dict[str, Json]:
         "over_tasks": {rate: _json(result.over_tasks(rate)) for rate in ("tpr", "fpr", "precision")},
         "by_model": {name: _rates_json(rates) for name, rates in result.by_model().items()},
         "by_attempt": attempts,
+        "choice": None if choice is None else choice.to_json(),
         "outlook": None if outlook is None else _outlook_json(outlook),
     }
 

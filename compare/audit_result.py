@@ -40,6 +40,8 @@ class Judged:
     """Its reason code."""
     right: bool | None
     """What is true; None if the grader abstained."""
+    score: float | None = None
+    """The verifier's score; None if it gave none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class AuditResult:
                 model = answers[number].model
                 attempts[model] += 1
                 verifiers[verdict["verifier"], verdict["version"]] = verdict["oracle"]
-                facts = {name: verdict[name] for name in ("said", "reason", "right")}
+                facts = {name: verdict[name] for name in ("said", "reason", "right", "score")}
                 judged.append(Judged(task_id=task.id, model=model, attempt=attempts[model], **facts))
         return AuditResult(
             name=name,
@@ -186,8 +188,13 @@ class AuditResult:
     @cached_property
     def samples(self) -> list[Audit]:
         """One audit for each task; empty if the answers are no samples."""
-        audits = [_audit(found) for found in self._units.values()] if self.sampled else []
+        audits = [_audit(found) for found in self.units] if self.sampled else []
         return [a for a in audits if a.right + a.wrong]
+
+    @property
+    def units(self) -> list[list[Judged]]:
+        """The answers that one model gave to one task, together, in the order of the attempts."""
+        return list(self._units.values())
 
     @cached_property
     def _units(self) -> dict[tuple[str, str], list[Judged]]:
@@ -225,7 +232,7 @@ def _verdicts(reader: Reader, batch_id: str) -> dict[str, dict[int, dict[str, An
 
     v = verdict.c
     query = (
-        select(v.run_id, v.verifier, v.version, v.oracle, v.grading, v.outcome, v.reason, candidate.c.position)
+        select(v.run_id, v.verifier, v.version, v.oracle, v.grading, v.outcome, v.reason, v.score, candidate.c.position)
         .join_from(verdict, run, v.run_id == run.c.id)
         .join(candidate, candidate.c.id == v.candidate_id)
         .where(run.c.batch_id == batch_id)
@@ -236,5 +243,5 @@ def _verdicts(reader: Reader, batch_id: str) -> dict[str, dict[int, dict[str, An
         if row["grading"]:
             facts["right"] = None if outcome == "abstain" else outcome == "pass"
         else:
-            facts |= {"said": outcome, **{name: row[name] for name in ("reason", "verifier", "version", "oracle")}}
+            facts |= {"said": outcome, **{name: row[name] for name in ("reason", "score", "verifier", "version", "oracle")}}
     return found

@@ -70,7 +70,7 @@ class Shop:
         goal = _goal(task, shop)
         if goal is None:
             return Verdict.abstain("no_reference", "the task does not say what is wanted")
-        bought = _purchase(answer, shop)
+        bought = purchase_of(answer, shop)
         if bought is None:
             return Verdict.failed("nothing of this shop was bought", reason="no_answer")
         worth = shop_reward(*bought, **goal)
@@ -147,8 +147,8 @@ def _not_here(what: str) -> Observation:
     return Observation(text=f"There is nothing to click called {one_line(what, 60)!r} on this page.", refused=True)
 
 
-def _purchase(answer: str, shop: Mapping[str, Product]) -> tuple[Product, Mapping[str, str]] | None:
-    """The product and the chosen options; None if the answer is no purchase that this shop can have sold."""
+def purchase_of(answer: str, shop: Mapping[str, Product]) -> tuple[Product, Mapping[str, str]] | None:
+    """The product and the chosen options that an episode's answer tells of; None if this shop cannot have sold them."""
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError):

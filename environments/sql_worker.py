@@ -18,7 +18,7 @@ def look(query: str, database: Mapping[str, str], seconds: float, most: int) -> 
         with opened(database) as select:
             columns, rows = select(query, seconds)
     except Refused as e:
-        return {"reason": e.reason, "message": e.message}
+        return {"reason": e.reason, "message": e.explained}
     names, first = [_shown(name) for name in columns], [[_shown(value) for value in row] for row in rows[:most]]
     return {"reason": "", "columns": names, "count": len(rows), "rows": first}
 

@@ -12,7 +12,7 @@ from .intervals import (
     wilson,
 )
 from .paired import Paired, compare_paired, holm, mcnemar, non_inferior, paired_bootstrap, score_interval, sign_flip
-from .pools import Auroc, majority_at_k, pass_at_k, pass_hat_k, subset_mean, within_auroc
+from .pools import Auroc, chosen_at_k, majority_at_k, pass_at_k, pass_hat_k, subset_mean, within_auroc
 from .power import needed_tasks, needed_tasks_unpaired, power_sentence, smallest_difference, smallest_difference_unpaired
 from .resampling import Resampling
 from .verifier_quality import Audit, allowed_fpr, ceiling, rate_over_tasks
@@ -27,6 +27,7 @@ __all__ = [
     "bootstrap",
     "bootstrap_statistic",
     "ceiling",
+    "chosen_at_k",
     "compare_paired",
     "holm",
     "majority_at_k",

@@ -82,6 +82,31 @@ def majority_at_k(votes: Sequence[tuple[str | None, bool]], k: int) -> float:
     return float(won / math.comb(len(votes), k))
 
 
+def chosen_at_k(samples: Sequence[tuple[float, bool]], k: int) -> float:
+    """The chance that the best of k random samples of the pool by some score is right, exactly.
+
+    A sample is its score and whether it is right. Among equal scores each sample is chosen as often, as where samples come in
+    random order and the first of the best is taken. NaN where the pool is smaller than k.
+
+    Raises:
+        ConfigError: k is below 1, or a score is NaN.
+    """
+    _check_pool(len(samples), 0, k)
+    if any(math.isnan(score) for score, _ in samples):
+        raise ConfigError("a score is NaN", hint="leave that sample out")
+    if len(samples) < k:
+        return math.nan
+    classes: dict[float, list[bool]] = defaultdict(list)
+    for score, right in samples:
+        classes[score].append(right)
+    won, below = Fraction(0), 0
+    for _, equals in sorted(classes.items()):
+        best = math.comb(below + len(equals), k) - math.comb(below, k)
+        won += Fraction(best * sum(equals), len(equals))
+        below += len(equals)
+    return float(won / math.comb(len(samples), k))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Auroc:
     """How well a score ranks the right samples of a task before its wrong ones."""

@@ -8,6 +8,7 @@ import pytest
 
 from burnish import ConfigError, ScriptedEngine, Session, Task
 from burnish.compare.audit import Answer, Order, audit_batches, begun, carry_out, judge_key, pool_answers
+from burnish.compare.audit_choice import Choice
 from burnish.compare.audit_graph import NoEngine
 from burnish.compare.audit_report import attempt_rows, lines, rate_rows, to_json, worth_rows
 from burnish.compare.audit_result import AuditResult, Rates
@@ -222,6 +223,38 @@ def made(by_task: list[str], **fields: Any) -> AuditResult:
 
 # Half of the tasks are easy; on the others everything right is rare and one in four wrong answers passes.
 DRIFTING = ["RRRRRRRR"] * 10 + ["wwwWwwwW", "wwWwwwWw"] * 5
+
+
+def test_choosing_by_a_verifier_is_worth_what_it_lets_through():
+    choice = Choice.of(made(["RWww", "rwww", "RRRR", "wwww"]))
+    assert choice is not None
+    assert {k: i.value for k, i in choice.any_of.items()} == {1: 0.375, 2: 0.5, 4: 0.75}
+    assert choice.best_of[1].value == 0.375
+    # The first task is right half of the times, the second as often as chance picks the one right of four rejected ones.
+    assert choice.best_of[4].value == (0.5 + 0.25 + 1) / 4
+    assert choice.gain[4].value == pytest.approx(choice.best_of[4].value - 0.375)
+    assert choice.auroc is not None
+    assert choice.auroc.interval.value == pytest.approx((2 + 0.5 + 3 * 0.5) / 6)
+    assert choice.auroc.questions == 2
+    assert Choice.of(made(["RW", "rw"], sampled=False)) is None
+    assert Choice.of(made(["R", "w"])) is None
+
+
+def test_scores_order_what_fails_alike():
+    from dataclasses import replace
+
+    result = made(["rw", "rw"])
+    scored = [replace(j, score=0.6 if j.right else 0.2) for j in result.judged]
+    choice = Choice.of(replace(result, judged=scored))
+    assert choice is not None
+    assert choice.best_of[2].value == 1
+    assert choice.auroc is not None
+    assert choice.auroc.informative
+
+
+async def test_a_stored_audit_has_its_scores(tmp_path):
+    found, _ = await pool_audit(tmp_path, 4, 2)
+    assert {(j.said, j.score) for j in found.judged} == {("pass", 1.0), ("fail", 0.0)}
 
 
 def test_advice_warns_where_attempts_beyond_the_best_lose():

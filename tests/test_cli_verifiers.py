@@ -210,6 +210,16 @@ def test_a_pool_is_checked_and_its_audit_is_heard_before_a_run(burnish, tmp_path
     assert regraded["all"]["counts"]["accepted_right"] > counts["accepted_right"]
 
 
+def test_a_pool_whose_tasks_bring_no_verifier_is_checked_by_one_that_is_named(burnish, tmp_path):
+    written(tmp_path, [], [{k: v for k, v in task.items() if k != "verifier"} for task in TASKS])
+    assert burnish("pool", "draw", "p", "--tasks", "tasks.jsonl", "-k", "2", "--engine", "scripted").status == 0
+    refused = burnish("verifiers", "check", "task", "--pool", "p", "--json")
+    assert (refused.status, refused.error["kind"]) == (2, "config")
+    assert "has no verifier of its own, nor have 2 more of 3" in refused.error["message"]
+    assert "name a verifier in place of task" in refused.error["hint"]
+    assert burnish("verifiers", "check", "regex:[0-9]", "--pool", "p").status == 0
+
+
 def test_a_killed_check_goes_on_by_the_same_command_or_as_runs(tmp_path):
     written(tmp_path)
     (tmp_path / "own.py").write_text(

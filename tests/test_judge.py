@@ -1,11 +1,9 @@
-"""The judges: rubrics, what may be replied, both ways of scoring, both orders; with a store on disk and scripted engines."""
+"""The pointwise judge: rubrics, what may be replied, what is recorded; with a store on disk and scripted engines."""
 
 import json
-import math
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,57 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish import (
-    BestOfN,
     Candidate,
     ConfigError,
-    EngineUnavailable,
     GenerationFailed,
-    Prompt,
     ScriptedEngine,
     Task,
     make_verifier,
 )
 from burnish.agents.judge import LlmJudge, scores_form
-from burnish.agents.judging import read_labels
-from burnish.agents.pairwise import Comparison, PairwiseJudge, knockout, pair_form
-from burnish.agents.quoting import quote
 from burnish.agents.rubric import DEFAULT, read_rubric
 from burnish.agents.structured import Unreadable
-from burnish.core.errors import Cancelled
 from burnish.core.verify import judge as judged
 from burnish.engine.replies import Reply
-from burnish.engine.scripted import CAPABILITIES
-from burnish.graphs.builtin import one_node
-from tests.helpers import rows, searching, session
-
-ENFORCING = replace(CAPABILITIES, json_schema=True)
-RUBRIC = {
-    "criteria": [{"name": "correct", "description": "The sum is right.", "weight": 3}, {"name": "short"}],
-    "scale": [0, 4],
-    "levels": {"0": "wrong", "4": "right"},
-}
-TASK = Task(prompt="2 + 2?", id="sum")
-
-
-def said(correct, short, reasoning="because"):
-    return json.dumps({"reasoning": reasoning, "scores": {"correct": correct, "short": short}})
-
-
-def engines(reply, judge_reply, **options):
-    judge = judge_reply if isinstance(judge_reply, ScriptedEngine) else ScriptedEngine(judge_reply, **options)
-    return {"default": ScriptedEngine(reply), "judge": judge}
-
-
-async def ran(path, verifier, judge_reply, *, reply="It is 4", task=TASK, **options):
-    """The verdict row of one candidate, and the judge's engine."""
-    given = engines(reply, judge_reply, **options)
-    async with session(path, engine=given["default"], engines={"judge": given["judge"]}) as open_session:
-        result = await open_session.run(searching(BestOfN(1), verifier), task)
-    [(outcome, score, reason, feedback, evidence)] = rows(
-        path, "SELECT outcome, score, reason, feedback, evidence FROM verdict ORDER BY position"
-    )
-    return (outcome, score, reason, feedback or "", json.loads(evidence or "{}")), given["judge"], result
-
+from tests.helpers import rows
+from tests.rubric_kit import ENFORCING, RUBRIC, TASK, ran, said
 
 # A rubric is data.
 
@@ -249,191 +210,6 @@ async def test_punctuation_alone_fails_unasked(tmp_path, text):
     assert (verdict[0], verdict[2], judge.calls) == ("fail", "no_answer", 0)
 
 
-# Scores by probability.
-
-
-def one_token(**likely):
-    """A reply of one token, with the likeliest tokens by their text (`_4` for 4)."""
-    top = {name.lstrip("_"): math.log(p) for name, p in likely.items()}
-    return Reply(max(top, key=top.__getitem__), top_logprobs=[top])
-
-
-async def test_a_score_by_probability_is_the_expected_value(tmp_path):
-    def reply(call):
-        return one_token(_4=0.5, _2=0.25, The=0.25) if "'correct'" in call.text else one_token(_0=0.9)
-
-    verdict, judge, _ = await ran(tmp_path, LlmJudge(rubric=RUBRIC, by="probability", threshold=0.6), reply)
-    scores = verdict[4]["scores"]
-    assert scores["correct"] == pytest.approx((4 * 0.5 + 2 * 0.25) / 0.75)
-    assert scores["short"] == 0
-    assert verdict[1] == pytest.approx(0.75 * scores["correct"] / 4)
-    assert verdict[4]["mass"] == {"correct": pytest.approx(0.75), "short": pytest.approx(0.9)}
-    assert judge.calls == 2
-
-
-async def test_a_token_counts_with_and_without_a_space(tmp_path):
-    verdict, *_ = await ran(
-        tmp_path, LlmJudge(rubric=RUBRIC, by="probability"), Reply("4", top_logprobs=[{"4": -1.0, " 4": -1.0}])
-    )
-    assert verdict[1] == 1.0
-    assert verdict[4]["mass"]["correct"] == pytest.approx(2 * math.exp(-1))
-
-
-async def test_a_model_that_would_say_something_else_is_an_abstention(tmp_path):
-    verdict, judge, _ = await ran(tmp_path, LlmJudge(rubric=RUBRIC, by="probability"), lambda call: one_token(The=0.7, _4=0.3))
-    assert verdict[:3] == ("abstain", None, "unparsable")
-    assert judge.calls == 1
-
-
-class Silent(ScriptedEngine):
-    encode = None
-
-
-class Splitting(ScriptedEngine):
-    def encode(self, text):
-        return tuple(map(ord, f"<{text}>"))
-
-
-@pytest.mark.parametrize(
-    ("judge", "message"),
-    [
-        (ScriptedEngine("4", capabilities=replace(CAPABILITIES, logprobs=False)), "logprobs"),
-        (Silent("4"), "does not tell its tokens"),
-        (Splitting("4"), "'0' is more than one token"),
-    ],
-)
-async def test_an_engine_without_probabilities_of_tokens_is_an_error_that_says_so(tmp_path, judge, message):
-    with pytest.raises(EngineUnavailable, match=message):
-        await ran(tmp_path, LlmJudge(rubric=RUBRIC, by="probability"), judge)
-
-
-# Two answers, in both orders.
-
-
-def prefers(text):
-    """A judge that always names the answer that contains a text."""
-
-    def reply(call):
-        first, second = call.text.split("Answer 1:\n")[1].split("Answer 2:\n")
-        better = "1" if text in first else "2" if text in second else "tie"
-        return json.dumps({"reasoning": f"it says {text}", "better": better})
-
-    return reply
-
-
-async def compared(path, judge, judge_reply, texts=("It is 4", "It is 5"), run=None):
-    """What a comparison of candidates gives within a run."""
-    found = []
-
-    async def node(state, runtime):
-        ctx = runtime.context
-        made = [await ctx.add(await ctx.generate(TASK.chat(), key=f"c{i}"), key=f"a{i}") for i in range(len(texts))]
-        candidates = [replace(c, text=t) for c, t in zip(made, texts, strict=True)]
-        found.append(await (run or (lambda c, j, cs: j(c, *cs)))(ctx, judge, candidates))
-        return {"answer": "done"}
-
-    given = engines("x", judge_reply)
-    async with session(path, engine=given["default"], engines={"judge": given["judge"]}) as open_session:
-        await open_session.run(one_node("compare", node), TASK)
-    return found[0], given["judge"]
-
-
-async def test_the_better_one_wins_from_both_places(tmp_path):
-    for n, (text, winner) in enumerate([("4", "first"), ("5", "second"), ("6", "tie")]):
-        (tmp_path / str(n)).mkdir()
-        found, judge = await compared(tmp_path / str(n), PairwiseJudge(), prefers(text))
-        assert found.winner == winner
-        assert found.preference == {"first": 1.0, "second": 0.0, "tie": 0.5}[winner]
-        assert judge.calls == 2
-        assert rows(tmp_path / str(n), "SELECT role, purpose FROM call WHERE role = 'judge'") == [("judge", "verifier")] * 2
-        assert json.loads(json.dumps(found.to_json()))["winner"] == winner
-
-
-@pytest.mark.parametrize("place", ["1", "2"])
-async def test_a_judge_that_prefers_a_place_decides_nothing(tmp_path, place):
-    found, _ = await compared(tmp_path, PairwiseJudge(), json.dumps({"reasoning": "", "better": place}))
-    assert (found.winner, found.preference) == ("tie", 0.5)
-
-
-async def test_a_judge_that_cannot_be_read_gives_no_result(tmp_path):
-    found, judge = await compared(tmp_path, PairwiseJudge(), "the first one, clearly")
-    assert (found.winner, found.preference, judge.calls) == (None, None, 4)
-    (tmp_path / "b").mkdir()
-    found, judge = await compared(tmp_path / "b", PairwiseJudge(), GenerationFailed("down", code="server_error"))
-    assert (found.winner, found.opinions[0].problem) == (None, "down")
-
-
-async def test_equal_and_wordless_texts_need_no_judge(tmp_path):
-    cases = [(("a", "a"), "tie"), (("...", "a"), "second"), (("a", "!"), "first"), (("!", "..."), "tie")]
-    for n, (texts, winner) in enumerate(cases):
-        (tmp_path / str(n)).mkdir()
-        found, judge = await compared(tmp_path / str(n), PairwiseJudge(), "no", texts)
-        assert (found.winner, judge.calls) == (winner, 0)
-
-
-async def test_preferences_by_probability_are_free_of_the_place(tmp_path):
-    def reply(call):
-        first = "It is 4" in call.text.split("Answer 1:\n")[1].split("Answer 2:\n")[0]
-        return one_token(_1=0.9, _2=0.1) if first else one_token(_1=0.6, _2=0.4)
-
-    found, _ = await compared(tmp_path, PairwiseJudge(by="probability"), reply)
-    assert found.winner == "tie"
-    assert found.preference == pytest.approx((0.9 + 0.4) / 2)
-
-
-@pytest.mark.parametrize(
-    "value", [5, {}, {"better": "1"}, {"reasoning": "", "better": "first"}, {"reasoning": "", "better": True}]
-)
-def test_json_of_another_form_is_no_preference(value):
-    with pytest.raises(Unreadable):
-        pair_form().of_json(value)
-
-
-async def test_a_knockout_finds_the_one_that_wins_every_comparison(tmp_path):
-    async def run(ctx, judge, candidates):
-        return await knockout(ctx, candidates, judge)
-
-    texts = [f"It is {n}" for n in (5, 6, 7, 4, 8, 9, 10)]
-    found, judge = await compared(tmp_path, PairwiseJudge(), prefers("is 4"), texts, run)
-    assert found.text == "It is 4"
-    assert judge.calls == 2 * (len(texts) - 1)
-    (tmp_path / "b").mkdir()
-    found, _ = await compared(tmp_path / "b", PairwiseJudge(), "unreadable", texts, run)
-    assert found.text == texts[0]
-    (tmp_path / "c").mkdir()
-    with pytest.raises(ConfigError, match="no candidates"):
-        await compared(tmp_path / "c", PairwiseJudge(), "1", [], run)
-
-
-async def test_a_run_that_was_cut_between_judgement_and_verdict_asks_nothing_twice(tmp_path):
-    judge = ScriptedEngine(said(4, 4))
-    stopped = []
-
-    class Stops(LlmJudge):
-        async def verify(self, task, candidate, ctx=None):
-            verdict = await super().verify(task, candidate, ctx)
-            if not stopped:
-                stopped.append(ctx.run.stop.request("enough"))
-                raise Cancelled("enough")
-            return verdict
-
-    graph = searching(BestOfN(1), Stops(rubric=RUBRIC))
-    async with session(tmp_path, "It is 4", engines={"judge": judge}) as open_session:
-        with pytest.raises(Cancelled):
-            await open_session.run(graph, TASK)
-        assert judge.calls == 1
-    [(run_id,)] = rows(tmp_path, "SELECT id FROM run")
-    assert rows(tmp_path, "SELECT count(*) FROM verdict") == [(0,)]
-    async with session(tmp_path, "It is 4", engines={"judge": judge}) as open_session:
-        result = await open_session.resume(run_id, graph)
-    assert (result.score, judge.calls) == (1.0, 1)
-
-
-def test_a_comparison_without_opinions_has_a_preference():
-    assert [Comparison(winner=w).preference for w in ("first", "second", "tie", None)] == [1.0, 0.0, 0.5, None]
-    assert quote("a", "b", longest=200).to_json() == {"characters": 1, "cut": False, "broken": 0}
-
-
 # By name, and as the document shows.
 
 
@@ -459,43 +235,3 @@ def test_the_document_does_what_it_says(tmp_path):
         done = subprocess.run([sys.executable, name], cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert f"It prints `{done.stdout.strip()}`" in text
-
-
-async def test_the_documents_graph_finds_the_better_answer(tmp_path):
-    text = (Path(__file__).parent.parent / "docs" / "judges.md").read_text()
-    (tmp_path / "pairs.py").write_text(re.search(r"```python\n# pairs.py\n(.*?)```", text, re.S)[1])
-    judge = ScriptedEngine(prefers("is 4"))
-    async with session(tmp_path, ["It is 3", "It is 4", "It is 5"], engines={"judge": judge}) as open_session:
-        result = await open_session.run(f"{tmp_path}/pairs.py:graph", TASK, settings={"n": 12})
-    assert result.answer == "It is 4"
-    assert rows(tmp_path, "SELECT count(*) FROM call WHERE purpose = 'verifier'") == [(judge.calls,)]
-
-
-# Real vLLM.
-
-
-@pytest.mark.vllm
-@pytest.mark.asyncio(loop_scope="session")
-async def test_on_vllm_the_probabilities_are_those_that_scoring_gives(tmp_path, vllm_engine):
-    prompt, labels = "How good is the answer 4 to the question 2 + 2? Reply with one digit, 1 to 5, and nothing else.", "12345"
-    found = []
-
-    async def node(state, runtime):
-        found.append(await read_labels(runtime.context, prompt, labels, role="judge", key="labels"))
-        return {"answer": "read"}
-
-    async with session(tmp_path, engine=vllm_engine, keep_engines=True) as open_session:
-        await open_session.run(one_node("labels", node), TASK)
-        judge = LlmJudge(rubric=RUBRIC, threshold=0, max_tokens=300)
-        await open_session.run(searching(BestOfN(2), judge), TASK)
-    scores = await vllm_engine.score(Prompt.of(prompt), list(labels))
-    assert sum(found[0].probabilities.values()) == pytest.approx(1)
-    for label, score in zip(labels, scores, strict=True):
-        assert found[0].probabilities[label] * found[0].mass == pytest.approx(math.exp(score.total), abs=0.03)
-    verdicts = rows(tmp_path, "SELECT outcome, score, reason, evidence FROM verdict")
-    assert verdicts
-    for outcome, score, reason, evidence in verdicts:
-        if outcome == "abstain":
-            assert (score, reason) == (None, "unparsable")
-        else:
-            assert all(0 <= s <= 4 for s in json.loads(evidence)["scores"].values())

@@ -310,6 +310,7 @@ FORGERIES = {
     "exit in the function": "import sys\ndef f(x): sys.exit(0)",
     "exit at once in the function": "import os\ndef f(x): print('1 passed'); os._exit(0)",
     "exit by atexit": "import atexit, os\natexit.register(os._exit, 0)\nraise SystemExit",
+    "exit when deleted": "import os\nclass E:\n  def __del__(s): os._exit(0)\nkept = E()\ndef f(x):\n  global kept\n  del kept",
     "interrupt": "def f(x): raise KeyboardInterrupt",
     "generator exit": "def f(x): raise GeneratorExit",
     "equal to everything": "class E:\n  def __eq__(s, o): return True\n  def __ne__(s, o): return False\ndef f(x): return E()",
@@ -426,6 +427,12 @@ def test_an_object_of_the_codes_is_never_equal_to_a_value():
         "%r", repr(claims)
     )
     assert run(evil, tests)["outcome"] == "pass"
+
+
+def test_chance_and_clock_of_the_tests_are_not_the_codes():
+    code = "import random, time\nrandom.random = lambda: 0.5\nrandom.seed = time.time = lambda *a: 0.0\ndef f(x): return 0.5"
+    tests = "import random, time\nassert f(1) == 0.5\nassert time.time() > 1e9\nassert random.random() != random.random()"
+    assert run(code, tests)["outcome"] == "pass"
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of x86_64")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish.core.errors import ConfigError
-from burnish.stats import majority_at_k, pass_at_k, pass_hat_k, subset_mean, within_auroc
+from burnish.stats import chosen_at_k, majority_at_k, pass_at_k, pass_hat_k, subset_mean, within_auroc
 
 pools = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
 Vote = tuple[str | None, bool]
@@ -51,6 +51,23 @@ def test_majority_at_k_is_the_mean_over_all_ordered_subsets(votes: list[Vote], k
         assert math.isnan(majority_at_k(votes, k))
     else:
         assert majority_at_k(votes, k) == pytest.approx(fmean(vote(s) for s in permutations(votes, k)), abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.booleans()), min_size=1, max_size=6), st.integers(1, 6))
+def test_chosen_at_k_is_the_mean_over_all_ordered_subsets(samples: list[tuple[float, bool]], k: int):
+    if k > len(samples):
+        assert math.isnan(chosen_at_k(samples, k))
+    else:
+        first_best = [max(s, key=lambda sample: sample[0])[1] for s in permutations(samples, k)]
+        assert chosen_at_k(samples, k) == pytest.approx(fmean(first_best), abs=1e-12)
+        passed = sum(right for _, right in samples)
+        assert chosen_at_k([(float(right), right) for _, right in samples], k) == pass_at_k(len(samples), passed, k)
+
+
+def test_scores_that_order_nothing_are_refused():
+    for samples, k in (([(0.5, True)], 0), ([(math.nan, True), (0.1, False)], 1)):
+        with pytest.raises(ConfigError):
+            chosen_at_k(samples, k)
 
 
 def test_majority_at_k_agrees_with_random_subsets():

@@ -112,5 +112,6 @@ def test_the_page_runs(tmp_path):
         assert all(line.split()[2] == "verified" for line in out.stdout.splitlines()[1:])
     (tmp_path / "burnish.db").rename(tmp_path / "runs.db")
     assert rows(tmp_path, "SELECT DISTINCT kind FROM candidate ORDER BY 1") == [("fresh",), ("refine",)]
-    said = rows(tmp_path, "SELECT DISTINCT outcome, reason FROM verdict WHERE verifier = 'sql_execution' AND outcome = 'fail'")
-    assert ("fail", "sql_error") in said
+    said = rows(tmp_path, "SELECT DISTINCT reason, feedback FROM verdict WHERE verifier = 'sql_execution' AND outcome = 'fail'")
+    (shown,) = re.findall(r"^    (SQL error: .*)$", PAGE, re.M)
+    assert ("sql_error", shown) in said

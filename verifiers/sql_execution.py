@@ -62,6 +62,9 @@ class SqlExecution:
     test: str = ""
     """Without a reference: a function of yours, `module:function`, that judges the result. It is called in the worker with
     the task, the names of the columns and the rows, and returns a bool, a score or a `Verdict`."""
+    explain: bool = True
+    """On SQLite: whether feedback tells what the schema has instead of a wrong name, and what a column holds instead of a text
+    that is not in it; False leaves the database's own words, so that no value leaves it."""
     extract: str = "sql"
     """Name of the extractor that finds the statement in the answer."""
     digits: int | None = 12
@@ -113,6 +116,7 @@ class SqlExecution:
         if query is None:
             return Verdict.failed("there is no SELECT statement in the text", reason="no_answer")
         options: dict[str, Json] = {"seconds": self.timeout, "digits": self.digits, "non_empty": self.non_empty}
+        options["explain"] = self.explain
         options["columns"] = None if self.columns is None else list(self.columns)
         options["test"], load = "", list[str]()
         if self.test:

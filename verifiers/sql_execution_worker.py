@@ -30,16 +30,26 @@ TOO_LARGE = f"the query returns more than {MOST_ROWS} rows or {MOST_BYTES // 2**
 class Refused(Exception):
     """A query or database gave no result."""
 
-    def __init__(self, reason: str, message: str, right: int | None = None) -> None:
+    def __init__(self, reason: str, message: str, right: int | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.right = right
         """Characters of the query before what is wrong; None if that cannot be told."""
+        self.hint = hint
+        """What the database has instead; empty if that cannot be told."""
+
+    @property
+    def explained(self) -> str:
+        """Message and hint."""
+        return "; ".join(filter(None, (self.message, self.hint)))
 
 
 class Select(Protocol):
-    """Runs one statement and gives its column names and rows. A `trusted` one is the user's own."""
+    """Runs one statement and gives its column names and rows. A `trusted` one is the user's own.
+
+    One with a method `why_empty` can say why a query finds nothing.
+    """
 
     def __call__(self, query: str, seconds: float, *, trusted: bool = False) -> Rows: ...
 
@@ -57,8 +67,10 @@ def run(query: str, reference: str | None, databases: Sequence[Mapping[str, str]
         try:
             with _opened(database) as select:
                 reply.update(_judged(select, clock, query, reference, options))
+                if reply["reason"] == "empty_result" and options["explain"] and not index:  # Hidden databases tell nothing.
+                    reply["message"] += _because(select, query)
         except Refused as e:
-            reply.update(reason=e.reason, message=e.message, right=e.right)
+            reply.update(reason=e.reason, message=e.explained if options["explain"] else e.message, right=e.right)
         first = first or reply
         if reply["reason"] or reply["outcome"] != "pass":
             return reply
@@ -109,6 +121,13 @@ def _judged(select: Select, clock: _Clock, query: str, reference: str | None, op
         verdict = python_worker.plain(function(Task.from_json(options["task"]), columns, rows))
         return reply | {"verdict": verdict, "outcome": verdict["outcome"]}
     return reply
+
+
+def _because(select: Select, query: str) -> str:
+    """Why the query finds nothing, where what runs it can tell."""
+    why_empty = getattr(select, "why_empty", None)
+    found = str(why_empty(query)) if why_empty is not None else ""
+    return f"; {found}" if found else ""
 
 
 def is_ordered(query: str) -> bool:

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
-from .sql_execution_worker import MOST_BYTES, MOST_ROWS, TOO_LARGE, Refused, Row, Rows, Select
-from .sql_hint import hint
+from .sql_execution_worker import MOST_BYTES, MOST_ROWS, TOO_LARGE, Refused, Row, Rows
+from .sql_hint import Schema, hint
+from .sql_joins import Key
 from .sql_prefix import right_until
+from .sql_values import why_empty
 
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
 _FORBIDDEN = {"load_extension", "randomblob", "zeroblob", "readfile", "writefile", "edit", "fts3_tokenizer"}
@@ -52,29 +54,57 @@ _NOT_THE_QUERYS_FAULT = {
 }
 
 
+_SHOWN = 60
+"""Characters shown before a syntax error."""
+_EXPLAINING = 0.3
+"""Seconds for finding out why a query finds nothing."""
+
+
 class _Database(sqlite3.Connection):
     """A database, with what a refused query is told of it."""
 
-    columns: Mapping[str, list[str]] = MappingProxyType({})
-    """Of each table and view."""
+    schema: Schema = Schema(columns={})
+
+
+class _Select:
+    """Queries a database."""
+
+    def __init__(self, connection: _Database) -> None:
+        self._connection = connection
+
+    def __call__(self, query: str, seconds: float, *, trusted: bool = False) -> Rows:
+        """Column names and rows of one statement.
+
+        Raises:
+            Refused: it fails, is forbidden, takes too long, or gives too much.
+        """
+        deadline = time.monotonic() + seconds
+        self._connection.set_progress_handler(lambda: time.monotonic() > deadline, 100)
+        return _rows(self._connection, query)
+
+    def why_empty(self, query: str) -> str:
+        """Why a query finds nothing; empty if that cannot be told, or not soon."""
+        until = time.monotonic() + _EXPLAINING
+
+        def values(wanted: str) -> list[Any]:
+            return [row[0] for row in self(wanted, until - time.monotonic())[1]]
+
+        try:
+            return why_empty(query, self._connection.schema, values)
+        except Refused:
+            return ""
 
 
 @contextmanager
-def opened(database: Mapping[str, str]) -> Generator[Select]:
+def opened(database: Mapping[str, str]) -> Generator[_Select]:
     """A database, as the function that queries it: a file (`path`), or SQL text that builds one (`schema`).
 
     Raises:
         Refused: it cannot be opened.
     """
     connection = _opened(database)
-
-    def select(query: str, seconds: float, *, trusted: bool = False) -> Rows:
-        deadline = time.monotonic() + seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, 100)
-        return _rows(connection, query)
-
     try:
-        yield select
+        yield _Select(connection)
     finally:
         connection.set_progress_handler(None, 0)
         if "path" in database:
@@ -119,8 +149,9 @@ def _guarded(connection: _Database) -> _Database:
     connection.text_factory = _text
     connection.executescript("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")
     connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()
-    connection.columns = _columns(connection)
-    connection.set_authorizer(_authorizer({name.lower() for name in connection.columns} | _ALWAYS))
+    columns = _columns(connection)
+    connection.schema = Schema(columns=columns, keys=_keys(connection, columns))
+    connection.set_authorizer(_authorizer({name.lower() for name in columns} | _ALWAYS))
     for category, limit in _LIMITS.items():
         connection.setlimit(category, limit)
     return connection
@@ -135,6 +166,19 @@ def _columns(connection: sqlite3.Connection) -> dict[str, list[str]]:
             found[name] = [str(c) for (c,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))]
         except sqlite3.Error:
             found[name] = []
+    return found
+
+
+def _keys(connection: sqlite3.Connection, columns: Mapping[str, list[str]]) -> list[Key]:
+    """The foreign keys that name a column of a table that there is."""
+    spelled = {name.lower(): name for name in columns}
+    found: list[Key] = []
+    for table in columns:
+        listed = connection.execute('SELECT "from", "table", "to" FROM pragma_foreign_key_list(?)', (table,))
+        for column, other, theirs in listed:
+            known = spelled.get(str(other).lower())
+            if known is not None and theirs is not None:
+                found.append((table, str(column), known, str(theirs)))
     return found
 
 
@@ -178,7 +222,9 @@ def _rows(connection: _Database, query: str) -> Rows:
             raise Refused("no_database", f"the database cannot be read: {text}") from None
         if "not authorized" in text or "prohibited" in text:
             raise Refused("forbidden_sql", f"SQL error: {text}") from None
-        there = hint(query, text, connection.columns)
-        said = f"SQL error: {text}; {there}" if there else f"SQL error: {text}"
-        raise Refused("sql_error", said, right_until(query, text)) from None
+        right = right_until(query, text)
+        there = hint(query, text, connection.schema)
+        if right and "syntax error" in text:
+            there = f"it reads up to: {query[max(0, right - _SHOWN) : right]}"
+        raise Refused("sql_error", f"SQL error: {text}", right, there) from None
     return [name for name, *_ in cursor.description], rows

@@ -30,6 +30,7 @@ SETS: dict[str, str] = {
     "natural_plan": ".natural_plan:NATURAL_PLAN",
     "procbench": ".procbench:PROCBENCH",
     "reasoning_gym": ".reasoning_gym:REASONING_GYM",
+    "shop": ".shop:SHOP",
 }
 """Where each set is defined, by name; nothing of a set is imported before it is asked for."""
 

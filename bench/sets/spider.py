@@ -72,7 +72,7 @@ def _database(row: Row, name: str, folder: Path) -> Path:
 
 def _finds(row: Row, gold: str, database: Path) -> bool:
     """Whether the gold query finds a value, as the verifier sees it."""
-    options = {"seconds": SECONDS, "digits": None, "non_empty": True, "columns": None, "test": None}
+    options = {"seconds": SECONDS, "digits": None, "non_empty": True, "columns": None, "test": None, "explain": False}
     reply = sql_execution_worker.run(gold, None, [{"path": str(database)}], options)
     if reply["reason"] not in ("", "empty_result"):
         raise row.error(f"the gold query fails on {database.name}: {one_line(str(reply['message']), 200)}")
