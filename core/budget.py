@@ -7,6 +7,7 @@ that does not fit now, but may once calls in flight have settled, waits; one tha
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -39,7 +40,7 @@ class Budget:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ConfigError(
                     f"the budget's {f.name} is {value}", hint="nothing could start; give a number above 0, or leave it out"
                 )
@@ -63,7 +64,9 @@ class Budget:
                 raise ConfigError(f"unknown limit {name!r}", hint=f"one of: {', '.join(kinds)}")
             try:
                 out[name] = kinds[name](number)
-            except (TypeError, ValueError):
+                if out[name] != float(number):
+                    raise ValueError(number)  # 1.5 calls are not 1.
+            except (TypeError, ValueError, OverflowError):
                 raise ConfigError(f"the budget's {name} is {number!r}", hint=f"give a number, as in {name}=100") from None
         return Budget(**out)  # pyright: ignore[reportArgumentType]
 

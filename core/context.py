@@ -7,8 +7,9 @@ has a key under which the journal keeps it; on resume the same code at the same 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import isawaitable
 from typing import Any
 
 from .budget import Spend
@@ -150,10 +151,18 @@ class Context:
 
         Raises:
             ReplayMismatch: the record holds another request at this position.
+            ConfigError: the kind has another meaning, or `perform` returns nothing to await.
         """
         if kind in _TAKEN:
             raise ConfigError(f"an effect cannot be called {kind!r}", hint="there are ctx.generate and ctx.ask for that")
-        return await self._once(kind, request, perform, key)
+
+        def begin() -> Awaitable[Any]:
+            begun: object = perform()
+            if not isawaitable(begun):
+                raise ConfigError(f"what performs the effect {kind!r} returns nothing to await", hint="make it an async def")
+            return begun
+
+        return await self._once(kind, request, begin, key)
 
     async def ask(
         self, text: str, *, kind: QuestionKind = "text", about: str = "", options: Sequence[str] = (), key: str | None = None

@@ -21,7 +21,7 @@ _LONGEST_KEY = 200
 _LONGEST_BOX = 4000
 _MOST_BOXES = 20
 
-NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d{1,3})?")
+NUMBER = re.compile(r"(?:(?<!\d)[-+])?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+]?\d{1,3})?")
 _SELECT = re.compile(
     # A query begins with SELECT, or with WITH and the head of a common table expression; prose with "with" does not.
     r"""\b(?:SELECT\b|WITH\s+(?:RECURSIVE\s+)?[\w"`\[\]]+\s*(?:\([^()]*\)\s*)?AS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\()"""

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
@@ -62,7 +62,7 @@ def json_hash(value: Any) -> str:
 
 
 def as_json(value: object) -> Json:
-    """`value` turned into plain JSON: NaN and infinities become None, tuples lists, unknown objects their text."""
+    """`value` as plain JSON: NaN and infinities become None, tuples lists, sets sorted lists, unknown objects their text."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -70,6 +70,9 @@ def as_json(value: object) -> Json:
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value)
         return {str(k): as_json(v) for k, v in items.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [as_json(v) for v in cast("Sequence[object]", value)]
+    if isinstance(value, set | frozenset):
+        # In an order that is the same in every process: what is hashed of it has to be the same on resume.
+        return sorted((as_json(v) for v in cast("Iterable[object]", value)), key=canonical_json)
     return str(value)

@@ -56,12 +56,18 @@ class Run:
         self.candidates[candidate.id] = candidate
         if verdict:
             self.verdicts[candidate.id] = verdict
-        said = verdict or self.verdicts.get(candidate.id)
-        stands = rank(said.outcome, said.score) if said else rank("abstain", None)
-        if candidate.partial:
-            stands = (-1, 0.0)  # The beginning of an answer is better than none, and than nothing else.
-        if self.best is None or stands > self._best_rank or candidate.id == self.best.id:
+        stands = self._standing(candidate)
+        if self.best is not None and candidate.id == self.best.id and stands < self._best_rank:
+            # It was the best while less was known of it: an earlier one may be better than it is.
+            candidate = max(self.candidates.values(), key=self._standing)
+            self.best, self._best_rank = candidate, self._standing(candidate)
+        elif self.best is None or stands > self._best_rank or candidate.id == self.best.id:
             self.best, self._best_rank = candidate, stands
+
+    def _standing(self, candidate: Candidate) -> tuple[int, float]:
+        """How much speaks for a candidate. The beginning of an answer is better than none, and than nothing else."""
+        said = self.verdicts.get(candidate.id)
+        return (-1, 0.0) if candidate.partial else rank(said.outcome, said.score) if said else rank("abstain", None)
 
     @property
     def step(self) -> str:

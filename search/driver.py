@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from ..core.candidate import Candidate
+from ..core.candidate import Candidate, Kind
 from ..core.context import Context
 from ..core.errors import BudgetExhausted, ConfigError, ReplayMismatch
 from ..core.extract import Extractor, words
@@ -27,6 +27,7 @@ from ..core.verdict import Verdict, Verifier
 from .flights import Flights
 from .maker import Complete, Maker
 
+_KINDS = get_args(Kind)
 _OPTIONS_KEPT = 256
 
 
@@ -124,11 +125,25 @@ class Search:
             raise ConfigError(
                 f"the policy {self.policy.name} used the id {move.id!r} twice", hint="each expansion and probe has its own id"
             )
+        self._check(move)
         self.asked.add(move.id)
         if self.replay and move.id not in self.recorded:
             self.held[move.id] = move
         else:
             self.flights.launch(move)
+
+    def _check(self, move: Expansion | Probe) -> None:
+        """Refuse a wish that nobody could fulfil, before it is recorded."""
+        made = (move.target,) if isinstance(move, Probe) else move.parents
+        if made and (unknown := next((name for name in made if name not in self.maker.candidates), None)):
+            raise ConfigError(
+                f"the policy {self.policy.name} goes on from {unknown!r}, which is no candidate",
+                hint="name what was told without an error",
+            )
+        if isinstance(move, Expansion) and move.kind not in _KINDS:
+            raise ConfigError(
+                f"the policy {self.policy.name} asks for a {move.kind!r} candidate", hint=f"one of: {', '.join(_KINDS)}"
+            )
 
     def _release(self) -> None:
         """Launch what was held back; once the budget is spent, give up what has not begun: nobody could judge it."""
@@ -166,6 +181,11 @@ class Search:
 
     async def _decide(self, selection: Selection, *, recorded: bool) -> Found:
         chosen = self.maker.candidates.get(selection.id) if selection.id else None
+        if selection.id and chosen is None and not recorded:
+            raise ConfigError(
+                f"the policy {self.policy.name} chose {selection.id!r}, which is no candidate",
+                hint="choose what was told without an error, or None",
+            )
         verdict = self.maker.verdicts.get(selection.id) if selection.id else None
         if chosen and verdict is None and self.verifier and selection.id not in self.maker.unjudged:
             try:

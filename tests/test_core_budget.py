@@ -253,3 +253,9 @@ async def test_a_settlement_right_after_a_reservation_began_to_wait_is_not_misse
     await asyncio.sleep(0)
     await ledger.settle(one, Spend())
     await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize("given", ["seconds=inf", "usd=inf", "seconds=nan", {"calls": 1.9}, {"calls": float("inf")}])
+def test_a_limit_that_cannot_be_stored_as_it_is_is_refused(given) -> None:
+    with pytest.raises(ConfigError, match="the budget's"):
+        Budget.of(given)

@@ -138,3 +138,8 @@ def test_what_lies_under_a_covered_position_counts_as_used() -> None:
     assert claims.has("/search")
     assert claims.has("/search/x0/generate")
     assert not claims.has("/search2")
+
+
+def test_a_set_is_the_same_json_in_every_process() -> None:
+    assert as_json({"b", "a", "c"}) == as_json(frozenset("cab")) == ["a", "b", "c"]
+    assert as_json({2, "x", (1, 2)}) == ["x", 2, [1, 2]]

@@ -18,6 +18,8 @@ from burnish.core.text import one_line, printable, storable
     [
         ("last_number", "It is 3, no: 1,234.50 dollars.", "1234.5"),
         ("last_number", "so x = -7", "-7"),
+        ("last_number", "so x=-7", "-7"),
+        ("last_number", "pages 40-42", "42"),
         ("last_number", "about 1e3", "1000"),
         ("last_number", "0.0 or -0", "0"),
         ("last_number", "no idea", None),

@@ -369,6 +369,15 @@ async def test_runs_of_a_batch_learn_from_each_other_and_resumed_ones_get_what_t
         assert (await s.run(graph, Task(id="alone", prompt="?"))).answer == "[]"
 
 
+async def test_an_effect_that_is_no_async_function_is_refused_by_name(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        await runtime.context.effect("clock", None, lambda: 3)  # pyright: ignore[reportArgumentType]
+
+    async with session(tmp_path) as s:
+        with pytest.raises(ConfigError, match="'clock' returns nothing to await"):
+            await s.run(one(node), "?")
+
+
 async def test_a_verifier_that_calls_the_model_meets_the_budget_too(tmp_path):
     """It holds a verifier call while it waits for a model call: nobody but itself could make room."""
 
