@@ -21,6 +21,7 @@ from ..core.prompt import Message, Prompt, Role
 from ..core.sampling import Sampling
 from .auto_rag_labels import read
 from .passages import MOST_CHARACTERS, NOTHING, clipped
+from .reader import corrected
 from .rounds import Answer, Move, Problem, Query, Round, Turn
 from .templates import fill, load
 
@@ -77,10 +78,8 @@ class AutoRag:
         for n, one in enumerate(turn.rounds, 1):
             messages.append(Message("assistant", one.said or f"Initial Query: {one.query}"))
             messages.append(Message("user", f"Retrieved Document_{n}: {self.document(one)}".rstrip(" ")))
-        for problem in turn.problems:
-            label = "Refined Query" if turn.rounds else "Initial Query"
-            messages.append(Message("assistant", clipped(problem.said, _QUOTED) or "(nothing)"))
-            messages.append(Message("user", fill(self.again, problem=problem.reason, query=label)))
+        query = "Refined Query" if turn.rounds else "Initial Query"
+        messages += corrected(((p.said, fill(self.again, problem=p.reason, query=query)) for p in turn.problems), _QUOTED)
         if turn.must:
             messages[-1] = Message("user", f"{messages[-1].text}\n\n{_ENOUGH}")
         return Prompt(tuple(messages))

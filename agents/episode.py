@@ -74,7 +74,7 @@ class Episode:
         return self.first
 
     async def step(self, action: str) -> Observation:
-        """Do one action, at most once whatever happens to this process in between.
+        """Do one action. What it showed is recorded and not asked for again; one that was under way at a kill is done again.
 
         Raises:
             GenerationFailed: the environment failed; the episode is lost, others go on.

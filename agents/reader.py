@@ -7,7 +7,7 @@ An answer is the reply's first paragraph, without a label before it. A reply tha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..core.completion import Completion, TokenCounts
@@ -65,10 +65,14 @@ class Reader:
 
 def asked(ctx: Context, system: str, text: str, corrections: Sequence[tuple[str, str]] = ()) -> Prompt:
     """A request: the task's earlier turns, the text in place of its question, replies so far and what was wrong with each."""
-    messages = [*(ctx.task.chat(system).messages or ())[:-1], Message("user", text)]
-    for said, wrong in corrections:
-        messages += [Message("assistant", clipped(said, _QUOTED) or "(nothing)"), Message("user", wrong)]
-    return Prompt(tuple(messages))
+    earlier = (ctx.task.chat(system).messages or ())[:-1]
+    return Prompt((*earlier, Message("user", text), *corrected(corrections)))
+
+
+def corrected(corrections: Iterable[tuple[str, str]], most: int = _QUOTED) -> list[Message]:
+    """Replies, at most so many characters of each, and what was wrong with them: how a turn is asked for again."""
+    shown = ((clipped(said, most) or "(nothing)", wrong) for said, wrong in corrections)
+    return [message for said, wrong in shown for message in (Message("assistant", said), Message("user", wrong))]
 
 
 def answered(said: Completion, answer: str, *, cut: bool, tokens: TokenCounts, calls: int = 1, before: str = "") -> Move:

@@ -12,6 +12,7 @@ from ..core.errors import GenerationFailed
 from ..core.prompt import Message, Prompt
 from ..core.proposer import Proposal
 from ..core.sampling import Sampling
+from ..core.verdict import Verdict
 from .templates import fill, load
 
 
@@ -62,8 +63,14 @@ class Solver:
             case "repair":
                 return replace(chat, prefix_text=parent.text[: verdict.valid_prefix or 0] if verdict else "")
             case "refine":
-                feedback = verdict.feedback if verdict and verdict.feedback else "It is not right."
-                text = fill(self.reviser, question=ctx.task.prompt, answer=parent.text, feedback=feedback)
+                text = fill(self.reviser, question=ctx.task.prompt, answer=parent.text, feedback=_wrong(verdict))
                 return Prompt((*(chat.messages or ())[:-1], Message("user", text)))
             case kind:
                 raise GenerationFailed(f"the solver cannot make a {kind} candidate", code="unknown_kind")
+
+
+def _wrong(verdict: Verdict | None) -> str:
+    """What is wrong with an answer. An abstention says something of the verifier, and nothing of the answer."""
+    if verdict is None or verdict.outcome == "abstain":
+        return "It is not known whether it is right."
+    return verdict.feedback or ("It is not right." if verdict.outcome == "fail" else "Nothing is known to be wrong with it.")

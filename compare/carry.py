@@ -108,21 +108,23 @@ def check_budgets(plan: Plan, engine: Engine) -> None:
                 )
 
 
-def check_engine(reader: Reader, plan: Plan, engine: Engine) -> None:
-    """Refuse to go on with a comparison by another model than the one that it was begun with.
+def check_engines(reader: Reader, plan: Plan, engines: Mapping[str, Engine]) -> None:
+    """Refuse to go on with a comparison by other models than those that it was begun with, in any role.
 
     Raises:
-        ConfigError: saying how the two engines differ.
+        ConfigError: saying how two engines differ.
     """
     for batch in batches_of(reader, plan).values():
         for row in reader.runs(batch=batch.id, limit=1):
             before = reader.spec(row.id).engines
-            differ = engine_difference(before.get("proposer") or before.get("default"), engine.info.to_json())
-            if differ:
-                raise ConfigError(
-                    f"the comparison {one_line(plan.name)} was begun by another engine: {differ}",
-                    hint="go on with that one, or give this comparison another name: --name NAME",
-                )
+            for role in (*before, *(engines.keys() - before.keys())):
+                engine = engines.get(role) or engines.get("default")
+                described = engine.info.to_json() if engine else {}
+                if differ := engine_difference(before.get(role) or before.get("default"), described):
+                    raise ConfigError(
+                        f"the comparison {one_line(plan.name)} was begun by another engine: {differ}",
+                        hint="go on with that one, or give this comparison another name: --name NAME",
+                    )
 
 
 async def carry_out(session: Session, plan: Plan, progress: Progress | None = None) -> list[Result]:
@@ -130,12 +132,12 @@ async def carry_out(session: Session, plan: Plan, progress: Progress | None = No
 
     Raises:
         BurnishError: the session was stopped, or the engine or the storage failed; the same call goes on from there.
-        ConfigError: as `left`, `check_engine` and `check_budgets`.
+        ConfigError: as `left`, `check_engines` and `check_budgets`.
     """
     reader, failed = session.store.reader(), list[Result]()
     before = stored(reader, plan.name)
     engine = session.engines.get("proposer") or session.engines["default"]
-    check_engine(reader, plan, engine)
+    check_engines(reader, plan, session.engines)
     check_budgets(plan, engine)
     for arm, seed in left(reader, plan):
         name = plan.batch_name(arm, seed)

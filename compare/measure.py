@@ -51,7 +51,7 @@ def models(reader: Reader, plan: Plan) -> list[str]:
 def _trial(reader: Reader, row: RunRow, usage: Usage, seed: int) -> Trial:
     verdicts = reader.verdicts(row.id)
     return Trial.of(
-        [(c.id, c.answer_sha or c.answer) for c in reader.candidates(row.id) if not c.partial],
+        [(c.id, c.answer_sha or c.answer, c.kind) for c in reader.candidates(row.id) if not c.partial],
         _newest(verdicts, grading=False),
         _newest(verdicts, grading=True),
         row.candidate_id if row.status == "done" else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -131,7 +132,7 @@ class Plan:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError("the seeds are not distinct", hint="seeds=(0, 1, 2)")
         for what, names in (("arms", [a.name for a in self.arms]), ("tasks", [t.id for t in self.tasks])):
-            if twice := next((n for n in names if names.count(n) > 1), None):
+            if twice := next((n for n, times in Counter(names).items() if times > 1), None):
                 raise ConfigError(f"two {what} are called {one_line(twice)!r}", hint="give each its own name: NAME=GRAPH:...")
         if self.baseline and self.baseline not in [a.name for a in self.arms]:
             known = ", ".join(a.name for a in self.arms)

@@ -9,7 +9,8 @@ from statistics import fmean
 
 from ..core.errors import ConfigError
 from ..core.ids import Json
-from ..stats import Auroc, Interval, bootstrap, majority_at_k, pass_at_k, within_auroc
+from ..stats import Auroc, Interval, majority_at_k, pass_at_k, within_auroc
+from ..stats.intervals import mean_share
 from .pool import Drawn, Pool, Sample
 
 
@@ -81,7 +82,7 @@ def _at_k(pool: Pool, estimate: Callable[[Sequence[tuple[str | None, bool]], int
     votes = [[(s.answer, s.right is True) for s in d.samples] for d in pool.drawn]
     most = min(map(len, votes))
     ks = sorted({2**i for i in range(most.bit_length())} | {most}) if most else []
-    return {k: bootstrap([estimate(v, k) for v in votes]) for k in ks}
+    return {k: mean_share([estimate(v, k) for v in votes]) for k in ks}
 
 
 def _mean_logprob(sample: Sample) -> float | None:

@@ -158,7 +158,7 @@ def _trial(result: Result, journal: MemoryJournal, order: int, beyond: int) -> T
     for judged in journal.judged:
         (right if judged.grading else said)[judged.candidate_id] = judged.verdict.outcome
     return Trial.of(
-        [(c.id, c.answer) for c in journal.candidates.values() if not c.partial],
+        [(c.id, c.answer, c.kind) for c in journal.candidates.values() if not c.partial],
         said,
         right,
         result.candidate_id if result.error is None else None,

@@ -86,7 +86,7 @@ def group_rows(arms: Sequence[ArmSummary]) -> Rows:
 def notes(plan: Plan, arms: Sequence[ArmSummary], models: Sequence[str]) -> list[str]:
     """What has to be known to read the tables."""
     seeds = "1 seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
-    how = "Wilson" if len(plan.seeds) == 1 else "bootstrap over tasks"
+    how = "Wilson" if len(plan.seeds) == 1 else "bootstrap over tasks, Wilson where each is wholly right or wrong"
     budget = ", ".join(f"{k} {v}" for k, v in plan.budget.to_json().items()) or "none"
     lines = [
         f"{len(plan.tasks)} tasks, {seeds}, budget of a run: {budget}; {'; '.join(models)}",

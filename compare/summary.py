@@ -19,15 +19,14 @@ from ..stats import (
     Audit,
     Interval,
     Paired,
-    bootstrap,
     compare_paired,
     holm,
     majority_at_k,
     pass_at_k,
     quantile,
     rate_over_tasks,
-    wilson,
 )
+from ..stats.intervals import mean_share
 from ..stats.verifier_quality import Rate
 from .plan import Plan
 from .trial import Trial, Trials
@@ -149,7 +148,7 @@ class ArmSummary:
     ungraded: int
     """Runs whose answer the grader could not judge; counted as not right."""
     accuracy: Interval
-    """Wilson's interval for one run a task, else the bootstrap over tasks."""
+    """Wilson's interval where each task is wholly right or wrong, as with one run a task; else the bootstrap over tasks."""
     against: Paired | None
     """Compared with the baseline on the same tasks; None for the baseline."""
     p_holm: float | None
@@ -157,9 +156,10 @@ class ArmSummary:
     cost: Cost
     verification: Verification
     pass_at: Mapping[int, Interval]
-    """By k, the unbiased estimate from the candidates; empty if tasks have different numbers of them, or ungraded ones."""
+    """By k, the unbiased estimate from the candidates; empty if tasks have different numbers of them, or some that are ungraded
+    or were made from others."""
     majority_at: Mapping[int, Interval]
-    """By k, how often the vote of k of the candidates is right; empty as `pass_at`."""
+    """By k, how often the vote of k of the candidates is right; empty as `pass_at`, and if no answers were extracted."""
     by_group: Mapping[str, Interval]
     """Accuracy for each value of the tasks' `family` or `group`; empty if they have none."""
     beyond: int
@@ -182,19 +182,20 @@ def summarise(plan: Plan, trials: Trials) -> list[ArmSummary]:
         if base is not None and name != plan.reference.name and len(tasks) > 1
     }
     adjusted = dict(zip(pairs, holm([p.p for p in pairs.values()]), strict=True))
+    pools = {name: _pools(found) for name, found in whole.items()}
     return [
         ArmSummary(
             name=name,
             runs=len(found),
             right=sum(t.right is True for t in found),
             ungraded=sum(t.right is None for t in found),
-            accuracy=_accuracy(scores[name], found),
+            accuracy=mean_share(scores[name]),
             against=pairs.get(name),
             p_holm=adjusted.get(name),
             cost=Cost.of(found),
             verification=Verification.of(found),
-            pass_at=_at_k(found, lambda pool, k: pass_at_k(len(pool), sum(right for _, right in pool), k)),
-            majority_at=_at_k(found, majority_at_k),
+            pass_at=_at_k(pools[name], lambda pool, k: pass_at_k(len(pool), sum(right for _, right in pool), k)),
+            majority_at=_at_k(pools[name], majority_at_k) if _extracted(plan, pools[name]) else {},
             by_group=_by_group(tasks, groups, scores[name]),
             beyond=sum(t.beyond for t in found),
             total=_total(found),
@@ -210,33 +211,34 @@ def _by_task(tasks: Sequence[str], found: Sequence[Trial]) -> list[float]:
     return [fmean(values[task]) for task in tasks]
 
 
-def _accuracy(scores: Sequence[float], found: Sequence[Trial]) -> Interval:
-    if len(found) == len(scores):
-        return wilson(round(sum(scores)), len(scores))
-    return bootstrap(scores)
-
-
-def _at_k(found: Sequence[Trial], estimate: Callable[[Pool, int], float]) -> dict[int, Interval]:
-    """An estimate for k of the candidates, over tasks, if all have equally many and all are graded."""
+def _pools(found: Sequence[Trial]) -> dict[str, Pool]:
+    """The candidates of each task, if they are equally many independent samples of it and all are graded; else none."""
     pools: dict[str, Pool] = defaultdict(list)
     for t in found:
         pools[t.task_id] += [(c.answer, c.right is True) for c in t.candidates]
-    sizes = {len(pool) for pool in pools.values()}
     # A replay draws the same samples again and again, which are no larger pool.
-    drawn = all(t.run_id and c.right is not None for t in found for c in t.candidates)
-    if len(sizes) != 1 or sizes == {0} or not drawn:
-        return {}
-    return {k: bootstrap([estimate(pool, k) for pool in pools.values()]) for k in _KS if k <= max(sizes)}
+    samples = all(t.run_id and c.fresh and c.right is not None for t in found for c in t.candidates)
+    return pools if samples and len({len(pool) for pool in pools.values()}) == 1 else {}
+
+
+def _at_k(pools: Mapping[str, Pool], estimate: Callable[[Pool, int], float]) -> dict[int, Interval]:
+    """An estimate for k of the candidates, over tasks."""
+    size = min(map(len, pools.values()), default=0)
+    return {k: mean_share([estimate(pool, k) for pool in pools.values()]) for k in _KS if k <= size}
+
+
+def _extracted(plan: Plan, pools: Mapping[str, Pool]) -> bool:
+    """Whether answers were looked for. A policy that counts none looks for them only where a task names an extractor."""
+    named = {t.id: bool(t.extract) for t in plan.tasks}
+    found = {named[task] for task, pool in pools.items() if any(answer is not None for answer, _ in pool)}
+    return found == {named[task] for task in pools}
 
 
 def _by_group(tasks: Sequence[str], groups: Mapping[str, str], scores: Sequence[float]) -> dict[str, Interval]:
     found: dict[str, list[float]] = defaultdict(list)
     for task, score in zip(tasks, scores, strict=True):
         found[groups[task]].append(score)
-    if len(found) < 2:
-        return {}
-    whole = {name: all(s in (0, 1) for s in own) for name, own in found.items()}
-    return {name: wilson(round(sum(own)), len(own)) if whole[name] else bootstrap(own) for name, own in found.items()}
+    return {name: mean_share(own) for name, own in found.items()} if len(found) > 1 else {}
 
 
 def _rate(audits: Sequence[Audit], rate: Rate) -> Interval | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ..core.candidate import Kind
 from ..core.runs import Usage
 from ..core.verdict import Outcome
 
@@ -21,7 +22,9 @@ class Judged:
     chosen: bool = False
     """Whether it was returned."""
     answer: str | None = None
-    """Key of its extracted answer, under which votes are counted; None if none could be extracted."""
+    """Key of its extracted answer, under which votes are counted; None if none was found, or none looked for."""
+    fresh: bool = True
+    """Whether it was made from the task alone: one more sample of it, whatever else was made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +48,19 @@ class Trial:
 
     @staticmethod
     def of(
-        candidates: Iterable[tuple[str, str | None]],
+        candidates: Iterable[tuple[str, str | None, Kind]],
         said: Mapping[str, Outcome],
         grades: Mapping[str, Outcome],
         chosen: str | None,
         **rest: Any,
     ) -> Trial:
-        """A trial from ids and answers of its whole candidates, what the verifier said of each and the grader, by id.
+        """A trial from ids, answers and kinds of its whole candidates, what the verifier said of each and the grader, by id.
 
         `chosen` is the id of the answer; None if the run gave none.
         """
         judged = [
-            Judged(said=said.get(i), right=_truth(grades.get(i)), chosen=i == chosen, answer=answer) for i, answer in candidates
+            Judged(said=said.get(i), right=_truth(grades.get(i)), chosen=i == chosen, answer=answer, fresh=kind == "fresh")
+            for i, answer, kind in candidates
         ]
         return Trial(right=False if chosen is None else _truth(grades.get(chosen)), candidates=judged, **rest)
 

@@ -40,7 +40,7 @@ def graph(rounds: int = 2) -> StateGraph:
         passed = verdict is not None and verdict.outcome == "pass"
         return {
             "passed": passed,
-            "feedback": verdict.feedback if verdict else "",
+            "feedback": verdict.feedback if verdict and verdict.outcome == "fail" else "",
             "answer": candidate.text,
             "candidate_id": candidate.id,
         }

@@ -8,6 +8,7 @@ repeated subgraph calls within one node their number (`#1`).
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -113,3 +114,11 @@ class Steps(AsyncCallbackHandler):
                 position=left,
                 hint="code or settings changed since; start a new run",
             )
+
+
+def _told_elsewhere(record: logging.LogRecord) -> bool:
+    """Leaves out LangChain's warning of an error that is raised in `Steps`: it ends the run, which tells of it."""
+    return not (isinstance(record.args, tuple) and record.args[:1] == (Steps.__name__,))
+
+
+logging.getLogger("langchain_core.callbacks.manager").addFilter(_told_elsewhere)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +14,7 @@ from ..core.errors import ConfigError
 from ..core.extensions import extension
 from ..core.ids import Json
 from ..core.target import absolute, is_target, load_target
+from .arguments import call_with
 from .episode_settings import EpisodeSettings
 from .iad_settings import IadSettings, SelfRefineSettings, SequentialRevisionSettings
 from .plangen_settings import PlangenSettings
@@ -214,19 +214,10 @@ def _compiled(graph: object, settings: Mapping[str, Json]) -> Graph:
         raise ConfigError(
             f"a {type(graph).__name__} is no graph", hint="a StateGraph, a compiled graph, or a function that returns one"
         )
-    made = _call(cast("Callable[..., Any]", graph), settings)
+    made = call_with(cast("Callable[..., Any]", graph), settings)
     if callable(made) and not isinstance(made, StateGraph | Pregel):
         raise ConfigError(f"{graph!r} returned a {type(made).__name__}", hint="return a StateGraph or a compiled graph")
     return _compiled(cast("object", made), {})
-
-
-def _call(make: Callable[..., Any], settings: Mapping[str, Json]) -> object:
-    try:
-        inspect.signature(make).bind(**settings)
-    except TypeError as e:
-        names = ", ".join(inspect.signature(make).parameters) or "none"
-        raise ConfigError(f"the graph's settings do not fit: {e}", hint=f"settings: {names}") from None
-    return make(**settings)
 
 
 def _build(builtin: Builtin, settings: Mapping[str, Json]) -> Graph:

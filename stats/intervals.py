@@ -123,6 +123,19 @@ def bootstrap(
     return _percentile(fmean(values), means, level)
 
 
+def mean_share(values: Sequence[float], *, level: float = 0.95) -> Interval:
+    """The mean over tasks of shares in [0, 1]: Wilson's interval where each is 0 or 1, else the bootstrap's.
+
+    Resampling tasks that are all right would show nothing but rightness: an interval without width.
+
+    Raises:
+        ConfigError: there are no tasks.
+    """
+    if all(v in (0, 1) for v in values):
+        return wilson(round(sum(values)), len(values), level=level)
+    return bootstrap(values, level=level)
+
+
 def bootstrap_statistic(
     tasks: Sequence[T],
     statistic: Callable[[Sequence[T]], float],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from dataclasses import replace
 from itertools import pairwise
@@ -10,57 +9,15 @@ from itertools import pairwise
 import pytest
 
 from burnish import ConfigError, ScriptedEngine, Session, Task
-from burnish.compare import carry, measure, report
+from burnish.compare import carry, report
 from burnish.compare.plan import Arm, Plan
 from burnish.compare.summary import summarise
-from burnish.compare.trial import Trials
 from burnish.core.budget import Budget
 from burnish.core.errors import Cancelled
 from burnish.core.runs import Usage
 from burnish.engine.replies import Call, Reply
 from burnish.traces.store import Store
-
-ARMS = ("single", "majority:n=5", "best_of_n:n=5,verifier=grader,stop_at_pass=false")
-
-
-def tasks(n: int = 12, **more: object) -> list[Task]:
-    return [
-        Task(
-            id=f"t{i}",
-            prompt=f"number {i}?",
-            reference=str(i),
-            grader="exact",
-            verifier={"name": "regex", "pattern": "^[0-9]+$"},
-            **more,
-        )  # type: ignore[arg-type]
-        for i in range(n)
-    ]
-
-
-def guess(call: Call) -> Reply:
-    """Right with probability 0.4, else another number, or no number at all."""
-    draw = random.Random(call.seed)
-    asked = (call.prompt.messages or ())[-1].text.split()[1].rstrip("?")
-    text = asked if draw.random() < 0.4 else draw.choice([str(100 + draw.randrange(3)), "no idea"])
-    return Reply(text, tokens=1 + draw.randrange(20))
-
-
-def plan(*arms: str, name: str = "c", n: int = 12, **more: object) -> Plan:
-    return Plan.of(name, [Arm.of(a) for a in arms or ARMS], tasks(n), **more)  # type: ignore[arg-type]
-
-
-async def carried(path: object, what: Plan, engine: ScriptedEngine | None = None) -> tuple[list[object], ScriptedEngine]:
-    engine = engine or ScriptedEngine(guess)
-    async with Session(engine, store=f"sqlite:///{path}", grade_all=True) as session:
-        return list(await carry.carry_out(session, what)), engine
-
-
-def read(path: object, what: Plan) -> Trials:
-    reader = Store.open_reader(f"sqlite:///{path}")
-    try:
-        return measure.trials(reader, what)
-    finally:
-        reader.close()
+from tests.compare_kit import ARMS, carried, guess, plan, read, tasks
 
 
 @pytest.mark.parametrize(
@@ -188,17 +145,6 @@ async def test_a_comparison_that_was_stopped_goes_on(tmp_path):
     assert counted[:3] == counted[3:]
 
 
-async def test_another_model_cannot_go_on_with_a_comparison(tmp_path):
-    path = tmp_path / "c.db"
-    await carried(path, plan("single"))
-    what = plan("single", seeds=(0, 1), name="d")
-    async with Session(ScriptedEngine(guess), store=f"sqlite:///{path}") as session:
-        async for _ in session.batch("single", what.tasks, name="d/single/0", about={"comparison": what.to_json()}):
-            pass
-    with pytest.raises(ConfigError, match="begun by another engine: model was scripted, is other"):
-        await carried(path, what, ScriptedEngine(guess, model="other"))
-
-
 async def test_verifiers_are_measured_against_graders(tmp_path):
     path, what = (
         tmp_path / "c.db",
@@ -230,43 +176,6 @@ async def test_an_arm_has_the_budget_of_all_or_its_own(tmp_path):
     await carried(path, what)
     first, own = summarise(what, read(path, what))
     assert (first.cost.calls, own.cost.calls) == (3, 2)
-
-
-@pytest.mark.parametrize(
-    ("limits", "says"), [("tokens=20", "tokens, the budget has 20"), ("output_tokens=100", "512 output_tokens")]
-)
-async def test_a_budget_that_allows_no_call_is_refused_before_any_run(tmp_path, limits, says):
-    path = tmp_path / "c.db"
-    with pytest.raises(ConfigError, match=says):
-        await carried(path, plan("single", budget=Budget.of(limits)))
-    with sqlite3.connect(path) as db:
-        assert db.execute("SELECT count(*) FROM run").fetchone() == (0,)
-
-
-async def test_answers_that_nobody_can_grade_are_counted_apart(tmp_path):
-    path = tmp_path / "c.db"
-    unsure = {"name": "python_function", "function": f"{__file__}:unsure", "timeout": None}
-    what = Plan.of("c", [Arm.of("single")], [replace(t, grader=unsure) for t in tasks()])
-    await carried(path, what)
-    (arm,) = summarise(what, read(path, what))
-    assert (arm.right, arm.ungraded, arm.accuracy.value) == (0, 12, 0)
-    assert any("12 answers could not be graded" in line for line in report.notes(what, [arm], []))
-
-
-def unsure(task: Task, text: str) -> None:
-    raise ValueError("who knows")
-
-
-async def test_failed_runs_count_as_not_right_and_are_done_again(tmp_path):
-    path, what = tmp_path / "c.db", plan("single", n=6)
-
-    def broken(call: Call) -> Reply:
-        raise RuntimeError("out of order")
-
-    failed, _ = await carried(path, what, ScriptedEngine(broken))
-    assert len(failed) in (0, 6)
-    (arm,) = summarise(what, read(path, what))
-    assert (arm.right, arm.runs) == (0, 6)
 
 
 async def test_the_tables_and_the_json_say_the_same(tmp_path):

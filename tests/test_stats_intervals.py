@@ -20,6 +20,7 @@ from burnish.stats import (
     wilson,
 )
 from burnish.stats.extras import library
+from burnish.stats.intervals import mean_share
 
 shares = st.lists(st.floats(0, 1), min_size=2, max_size=30)
 
@@ -72,6 +73,14 @@ def test_bootstrap_of_equal_values_is_a_point_and_seeded():
     values = [i % 3 / 2 for i in range(40)]
     assert bootstrap(values) == bootstrap(values)
     assert bootstrap(values, seed=1) != bootstrap(values, seed=2)
+
+
+def test_tasks_that_are_all_right_leave_room_for_others():
+    assert mean_share([1.0] * 20) == wilson(20, 20)
+    assert mean_share([0, 1, 1.0]) == wilson(2, 3)
+    assert mean_share([1.0, 0.5, 1.0]) == bootstrap([1.0, 0.5, 1.0])
+    with pytest.raises(ConfigError):
+        mean_share([])
 
 
 def test_bootstrap_covers_like_the_normal_approximation():

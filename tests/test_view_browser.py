@@ -1,8 +1,4 @@
-"""The viewer in a real browser: keys, filters, live pages, both colour schemes, and hostile text that does nothing.
-
-Every page is watched: a script error, a message on the console, a dialog, a violation of the content security policy or a
-request to anywhere else fails the test. Without Chromium the tests are skipped.
-"""
+"""The viewer in a real browser: keys, filters, live pages, drawings, both colour schemes."""
 
 from __future__ import annotations
 
@@ -13,39 +9,14 @@ import threading
 import pytest
 
 from burnish import ScriptedEngine, Session
-from burnish.core.task import Task
-from burnish.traces.store import Store
-
-pytest.importorskip("playwright", reason="the browser tests need playwright: pip install playwright")
-pytest.importorskip("uvicorn", reason="the viewer needs uvicorn: pip install 'burnish[view]'")
-
-from playwright.sync_api import expect
-
-from burnish.bench.screenshots import addresses, browser, find_chromium, take, viewer
+from burnish.bench.screenshots import addresses, take
 from burnish.bench.showcase import fill
 from burnish.bench.viewing import enlarge
+from burnish.core.task import Task
+from tests.browser_kit import expect, hostile_run
 
 pytestmark = pytest.mark.browser
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "</pre></main><iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "\"'><svg onload=alert(1)><style>body{display:none}</style>",
-    "[click](javascript:alert(1)) {{ 7 * 7 }} ${alert(1)}",
-    "\x1b[31mred\x1b[0m \u202ereversed\u202c \x00 \ud800",
-)
-INJECTED = "main script, main iframe, main img, main style, main form[action^=http], [onload], [onerror], a[href^=javascript]"
-WATCH = """
-addEventListener("securitypolicyviolation", (event) => console.error("policy", event.violatedDirective, event.blockedURI));
-"""
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    if find_chromium() is None:
-        pytest.skip("no Chromium here (to have it: apt install chromium)")
-    return f"sqlite:///{tmp_path_factory.mktemp('view')}/runs.db"
+pytest_plugins = ["tests.browser_fixtures"]
 
 
 @pytest.fixture(scope="module")
@@ -55,53 +26,6 @@ def ids(store):
     found["hostile"] = asyncio.run(hostile_run(store))
     found["large"] = enlarge(store, found["budget"], 0, 450)
     return found
-
-
-@pytest.fixture(scope="module")
-def address(store, ids, tmp_path_factory):
-    log = tmp_path_factory.mktemp("viewer") / "log"
-    with log.open("w") as errors, viewer(store, errors) as found:
-        yield found
-    assert "Traceback" not in log.read_text()
-
-
-@pytest.fixture(scope="module")
-def chromium(address):
-    # Asks for the address so that the runs are there before: playwright has an event loop of its own running in this thread.
-    with browser() as found:
-        yield found
-
-
-@pytest.fixture
-def page(address, chromium):
-    """A page at the list, of which nothing may be heard."""
-    context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 800}, color_scheme="light")
-    context.set_default_timeout(15_000)
-    context.add_init_script(WATCH)
-    heard: list[str] = []
-    context.on("console", lambda message: heard.append(f"console: {message.text}"))
-    context.on("weberror", lambda error: heard.append(f"error: {error.error}"))
-    context.on("dialog", lambda dialog: (heard.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    context.on("request", lambda request: request.url.startswith(address) or heard.append(f"request: {request.url}"))
-    yield context.new_page()
-    context.close()
-    assert heard == []
-
-
-async def hostile_run(store: str) -> str:
-    """A run in which everything that a user or a model writes is hostile."""
-    started: list[str] = []
-    task = Task(
-        id=HOSTILE[3],
-        prompt="".join(HOSTILE),
-        reference=HOSTILE[0],
-        verifier={"name": "constraints", "checks": [{"contains": "never", "message": HOSTILE[1]}]},
-        metadata={"x": HOSTILE[2]},
-    )
-    engine = ScriptedEngine(list(HOSTILE), model=HOSTILE[0])
-    async with Session(engine, store=store) as session:
-        await session.run("iad", task, settings={"n0": 6, "rounds": 1}, on_start=started.append)
-    return started[0]
 
 
 def shown(page) -> list[str]:
@@ -252,48 +176,6 @@ def test_a_comparison_is_drawn_with_its_intervals(page, ids):
     assert page.locator(".chart .arm").count() == 5
     assert page.locator(".chart .whisker").count() == 5
     assert "majority:n=16" in page.locator(".chart").text_content()
-
-
-def test_hostile_text_does_nothing(page, ids, store):
-    run = ids["hostile"]
-    reader = Store.open_reader(store)
-    try:
-        candidates = [c.id for c in reader.candidates(run)]
-        call = reader.calls(run)[0].seq
-    finally:
-        reader.close()
-    own = [f"/runs/{run}", f"/runs/{run}/candidates", f"/runs/{run}/calls", f"/runs/{run}/calls/{call}"]
-    own += [f"/runs/{run}/candidates/{c}" for c in candidates]
-    for path in (
-        *own,
-        "/",
-        f"/diff?a={run}&b={ids['iad']}",
-        "/?q=%3Cscript%3Ealert(1)%3C/script%3E",
-        "/?task=%22%3E%3Cimg+src=x%3E",
-    ):
-        answer = page.goto(path)
-        assert answer.status == 200, path
-        assert page.locator(INJECTED).count() == 0, path
-        assert not re.search("[\x00\x1b\u202e]", page.content()), path
-    page.goto(f"/runs/{run}")
-    assert "<script>alert(1)</script>" in page.locator("main").inner_text()
-
-
-def test_the_policy_stops_a_script_that_got_in(address, chromium):
-    """That nothing is heard on other pages is worth something only if a violation would be heard."""
-    context = chromium.new_context(base_url=address)
-    heard: list[str] = []
-    context.add_init_script(WATCH)
-    context.on("console", lambda message: heard.append(message.text))
-    own = context.new_page()
-    own.goto("/")
-    own.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title = 1\">')")
-    expect(own.locator("img")).to_have_js_property("complete", True)
-    own.evaluate("document.querySelector('main').setAttribute('style', 'color: red')")
-    assert own.title() != "1"
-    assert any(text.startswith("policy style-src") for text in heard)
-    assert any(text.startswith("policy script-src") for text in heard)
-    context.close()
 
 
 def test_without_scripts_the_pages_still_work(address, chromium, ids):

@@ -74,9 +74,9 @@ def _against(candidate: CandidateRow, own: VerdictRow | None, other: VerdictRow 
     if own is None or other is None:
         return f"{_said(own)}; {decision.policy} took another one ({decision.reason})"
     mine, theirs = rank(own.outcome, own.score), rank(other.outcome, other.score)
-    if mine < theirs:
-        return f"{_said(own)}; the chosen one: {_said(other)}"
-    return f"{_said(own)}, no better than the chosen one"
+    if mine == theirs:
+        return f"{_said(own)}, no better than the chosen one"
+    return f"{_said(own)}; the chosen one: {_said(other)}" + (f" ({decision.reason})" if mine > theirs else "")
 
 
 def _said(verdict: VerdictRow | None) -> str:
