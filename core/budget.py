@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import BudgetExhausted, ConfigError
 from .ids import Json
 from .stop import Stop
+
+T = TypeVar("T")
 
 _DUST = 1e-9
 
@@ -148,10 +150,7 @@ class Ledger:
             # Only who holds some of it can make room: a verifier that waits for its own call would wait for ever.
             # Sums of dollars taken apart again leave dust, which is no reservation.
             if limit == "seconds" or getattr(self.reserved, limit) <= _DUST:
-                left = self._limits[limit]
-                raise BudgetExhausted(
-                    f"the budget of {left} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"
-                )
+                raise self._spent(limit)
             # Registered before anything else can run: a settlement in between would be missed and waited for for ever.
             settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(settled)
@@ -168,6 +167,28 @@ class Ledger:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+    async def in_time(self, work: Awaitable[T]) -> T:
+        """Await `work`, or give it up at the deadline.
+
+        Raises:
+            BudgetExhausted: the deadline came first; `work` has been cancelled.
+        """
+        if self.seconds_left is None:
+            return await work
+        deadline = asyncio.timeout(self.seconds_left)
+        try:
+            async with deadline:
+                return await work
+        except TimeoutError:
+            if deadline.expired():
+                raise self._spent("seconds") from None
+            raise
+
+    def _spent(self, limit: str) -> BudgetExhausted:
+        return BudgetExhausted(
+            f"the budget of {self._limits[limit]} {limit} is spent", limit=limit, hint=f"raise it with --budget {limit}=N"
+        )
 
     def _exceeded(self, want: Spend) -> str | None:
         if self.seconds_left == 0:

@@ -81,7 +81,8 @@ async def _perform(ctx: Context, intent: Intent, held: Spend | None, perform: Pe
 async def _attempt(ctx: Context, intent: Intent, perform: Perform) -> Outcome:
     began = time.perf_counter()
     try:
-        result = await perform()
+        # A search ends its calls itself, and keeps what they have; an effect that is under way is not torn apart.
+        result = await (perform() if ctx.queued or intent.kind != "generate" else ctx.run.ledger.in_time(perform()))
     except GenerationFailed as e:
         return _ended(intent, "error", began, error_code=e.code, error=e.message)
     except (BurnishError, asyncio.CancelledError):

@@ -29,6 +29,7 @@ from burnish import (
     Session,
     Task,
 )
+from burnish.engine.replies import Reply
 from tests.helpers import rows, searching, session
 
 
@@ -376,6 +377,20 @@ async def test_an_effect_that_is_no_async_function_is_refused_by_name(tmp_path):
     async with session(tmp_path) as s:
         with pytest.raises(ConfigError, match="'clock' returns nothing to await"):
             await s.run(one(node), "?")
+
+
+async def test_seconds_end_a_call_outside_of_a_search_in_the_midst(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        ctx = runtime.context
+        await ctx.add(await ctx.generate("quick"))
+        return {"answer": (await ctx.generate("slow")).text}
+
+    def reply(call):
+        return Reply(call.text, latency=60.0 if call.text == "slow" else 0.0)
+
+    async with session(tmp_path, reply) as s:
+        result = await asyncio.wait_for(s.run(one(node), "?", budget="seconds=0.5"), 30)
+    assert (result.answer, result.budget_limit) == ("quick", "seconds")
 
 
 async def test_a_verifier_that_calls_the_model_meets_the_budget_too(tmp_path):
