@@ -13,7 +13,7 @@ MODEL ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine model embedder demo test test-unit test-faults lint check bench bench-quality bench-models bench-plangen bench-iad bench-its-hub bench-peers reference clean
+.PHONY: help env engine model embedder demo test test-unit test-faults lint check bench bench-quality bench-models bench-plangen bench-iad bench-judges bench-its-hub bench-peers reference clean
 
 help: ## list the targets
 	@echo 'targets (PYTHON=... names the interpreter, VENV=... the environment):'
@@ -53,8 +53,8 @@ test: model embedder ## all tests on all cores, those with vLLM included; with P
 test-unit: env ## the tests that need neither vLLM nor PostgreSQL nor a browser
 	@$(BIN)/python -m pytest -m 'not vllm and not postgres and not browser' -n logical --dist loadfile $(PYTEST_ARGS)
 
-test-faults: env ## kills at every named point and at random, over all graphs and both stores: some 1,500 kills, half an hour
-	@BURNISH_FAULTS=all BURNISH_KILLS=20 .ci/with-postgres $(BIN)/python -m pytest tests/test_faults.py tests/test_kill.py tests/test_plangen_kill.py $(PYTEST_ARGS)
+test-faults: env ## kills at every named point and at random, over all graphs and both stores: some 2,100 kills, up to an hour
+	@BURNISH_FAULTS=all BURNISH_KILLS=20 .ci/with-postgres $(BIN)/python -m pytest tests/test_faults.py tests/test_kill.py tests/test_plangen_kill.py -n logical --dist worksteal $(PYTEST_ARGS)
 
 lint: env ## style and types
 	@echo 'lint: ruff, pyright'
@@ -78,6 +78,9 @@ bench-plangen: model ## PlanGEN beside best of n at equal tokens, judged by prog
 
 bench-iad: model ## refining under feedback beside best of n, with placebos, at equal samples and at equal tokens
 	@$(BIN)/python -m burnish.bench.iad $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
+
+bench-judges: model ## judges beside programs on one pool: how often they are wrong, and what choosing by them is worth
+	@$(BIN)/python -m burnish.bench.judges $(SETS) $(if $(MODEL),--model $(MODEL)) --out $(RESULTS)
 
 bench-its-hub: model ## side by side with its_hub on one vllm serve, in an environment of its own
 	@$(BIN)/python -m burnish.bench.its_hub --out $(RESULTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -72,7 +73,9 @@ async def execute(
         if journal.resumed:
             _all_asked_for(run)
         grade = await _grade(ctx, chosen, [c for c in run.candidates.values() if grade_all and not c.partial])
-    except StoreError:
+    except StoreError as e:
+        with suppress(StoreError):  # Where it was only this run's record the lease goes back at once.
+            await journal.finish(_interrupted(e), ledger.elapsed)
         raise
     except asyncio.CancelledError:
         await asyncio.shield(journal.finish(RunEnd(status="interrupted", error_code="cancelled"), ledger.elapsed))
@@ -166,6 +169,10 @@ async def _grade(ctx: Context, chosen: Candidate | None, others: Sequence[Candid
     if chosen is None:
         return Verdict.failed("there is no answer", reason="no_answer")
     return await ctx.verify(grader, chosen, grading=True)
+
+
+def _interrupted(error: StoreError) -> RunEnd:
+    return RunEnd(status="interrupted", error_code=error.code, error=one_line(str(error), 1000))
 
 
 def _status(error: BurnishError) -> Literal["interrupted", "waiting", "failed"]:

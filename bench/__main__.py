@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import BurnishError
 from .report import Section, say, table, write
 
-NAMES = ("startup", "memory", "overhead", "makespan", "rag", "sandbox", "throughput")
+NAMES = ("startup", "memory", "overhead", "write_path", "makespan", "rag", "sandbox", "throughput")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +43,7 @@ def run(names: Sequence[str]) -> list[Section]:
             "memory": lambda: _memory(store),
             "startup": lambda: _startup(store),
             "overhead": _overhead,
+            "write_path": _write_path,
             "makespan": _makespan,
             "rag": _rag,
             "sandbox": _sandbox,
@@ -85,6 +86,12 @@ def _overhead() -> Section:
     from . import overhead
 
     return overhead.run()
+
+
+def _write_path() -> Section:
+    from . import write_path
+
+    return write_path.run()
 
 
 def _makespan() -> Section:

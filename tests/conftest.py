@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import signal
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class _Root:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Side by side, a file stays with one process, for its fixtures, and what needs vLLM with one, for the one engine."""
+    if config.getoption("dist") != "loadfile":
+        return None
     from xdist.scheduler import LoadFileScheduling
 
     class OneEngine(LoadFileScheduling):
@@ -39,6 +42,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Root())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many processes the fault tests have killed."""
+    sums: Counter[str] = Counter()
+    for report in terminalreporter.getreports(""):  # Those of fixtures that were torn down.
+        for name, value in report.user_properties:
+            sums[name] += value if name.startswith("kills") and report.when == "teardown" else 0
+    if sums.total():
+        terminalreporter.write_sep("=", ", ".join(f"{number} {name}" for name, number in sums.items()))
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -2,43 +2,31 @@
 
     python fault_child.py
 
-It imports what costs time once, then reads one trial a line (JSON: `url`, `log`, `work`, `ids`, `point`, `hit`,
-`delay`, `synchronous`) and answers with the exit status of the process that carried it out. LOG is written as by `kill_child.py`.
+It loads what costs time once, then reads one trial a line (JSON: `url`, `log`, `work`, `ids`, `engine`, `point`, `hit`, `delay`,
+`synchronous`) and answers with the exit status of the process that carried it out. LOG is written as by `kill_child.py`.
 """
 
 import asyncio
+import importlib
 import json
 import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
+from contextlib import suppress
 
-from burnish import GenerationFailed, ScriptedEngine, Session, Task
+from burnish import ScriptedEngine, Session
 from burnish.core.ids import derived_seed
 from burnish.core.records import Decided, Intent, Outcome, Told
-from burnish.graphs.registry import build_graph
+from burnish.engine.server import ServerEngine
 from burnish.traces import commit, migrate, prune, writer
 from burnish.traces.journal import RunJournal
 from burnish.traces.store import Store
-
-NUMERIC = {"name": "numeric", "expected": 2}
-WORKS = {
-    "single": ("single", {"verifier": NUMERIC}, 3),
-    "best_of_n": ("best_of_n", {"verifier": NUMERIC, "n": 6, "stop_at_pass": False}, 3),
-    "majority": ("majority", {"n": 5, "extract": "last_number"}, 3),
-    "draw": ("draw", {"n": 4}, 3),
-    "worthwhile": ("worthwhile", {"verifier": NUMERIC, "n": 4, "types": [[1.0, 0.3]], "tpr": 1.0, "fpr": 0.1}, 2),
-    "iad": ("iad", {"verifier": NUMERIC, "rounds": 3, "per_round": 2, "stop_at_pass": False}, 2),
-    "self_refine": ("self_refine", {"verifier": NUMERIC, "rounds": 3}, 2),
-    "sequential_revision": ("sequential_revision", {"verifier": NUMERIC, "rounds": 3, "stop_at_pass": False}, 2),
-    "plan_mixture": ("plangen", {"algorithm": "mixture", "n": 2, "nodes": 6, "children": 2, "rounds": 3, "threshold": 95}, 1),
-    "plan_tree": ("plangen", {"algorithm": "tree_of_thought", "nodes": 8, "children": 2, "depth": 3, "width": 1}, 1),
-    "plan_rebase": ("plangen", {"algorithm": "rebase", "rebase_width": 3, "depth": 3}, 1),
-}
-"""Graph, settings and number of tasks, by name. Nothing in them depends on which of two calls lands first."""
+from tests.fault_works import LIVE, WORKS, build, reply, tasks
 
 log_fd = -1
 point, left = "", 0
@@ -131,33 +119,23 @@ def patch_storage():
     writer.Writer._settled, migrate._run_alembic, prune._sweep = before_ack, migration, sweep
 
 
-ROLES = (
-    ("You check plans, strictly", lambda rng: f"So it is.\nScore: {rng.choice((-20, 40, 90, 100))}"),
-    ("expert at reading a problem", lambda rng: "- it is a number\n- it is even"),
-    ("You choose the method", lambda rng: "best_of_n: 0.5\nrebase: 0.3\ntree_of_thought: 0.2"),
-    ("contain the whole solution", lambda rng: rng.choice("01")),
-)
+def logged(kind):
+    """A kind of engine that logs each request which reaches it."""
+
+    class Logged(kind):
+        async def generate(self, prompt, sampling, *, watch=None, stop=None):
+            log(f"sent {sampling.seed}")
+            try:
+                return await super().generate(prompt, sampling, watch=watch, stop=stop)
+            finally:
+                here("after_response")
+
+    return Logged
 
 
-def reply(call):
-    rng = random.Random(call.seed)
-    for mark, said in ROLES:
-        if mark in call.text:
-            return said(rng)
-    if rng.random() < 0.05:
-        return GenerationFailed("the script says no", code="scripted")
-    return str(rng.randrange(4))
-
-
-class Logged(ScriptedEngine):
-    """Logs each request that reaches it."""
-
-    async def generate(self, prompt, sampling, *, watch=None, stop=None):
-        log(f"sent {sampling.seed}")
-        try:
-            return await super().generate(prompt, sampling, watch=watch, stop=stop)
-        finally:
-            here("after_response")
+def engine_of(trial):
+    """A server, if the trial names one."""
+    return logged(ServerEngine)(trial["engine"]) if trial["engine"] else logged(ScriptedEngine)(reply, latency=latency)
 
 
 def latency(call):
@@ -166,14 +144,13 @@ def latency(call):
 
 async def carry_out(trial):
     store = await Store.open(trial["url"], synchronous=trial["synchronous"])
-    name, settings, tasks = WORKS[trial["work"]]
-    graph = build_graph(name, settings)
-    async with Session(Logged(reply, latency=latency), store=store, concurrency=4, calls=64) as session:
+    work = (WORKS | LIVE)[trial["work"]]
+    graph = build(work, log)
+    async with Session(engine_of(trial), store=store, concurrency=4, calls=64) as session:
         if trial["ids"]:
             await asyncio.gather(*(session.resume(i, graph) for i in trial["ids"]))
         else:
-            made = [Task(id=f"t{i}", prompt=f"number {i}?", reference=2) for i in range(tasks)]
-            async for result in session.batch(graph, made, seed=7, budget={"calls": 1000, "output_tokens": 200_000}):
+            async for result in session.batch(graph, tasks(work), seed=7, budget={"calls": 1000, "output_tokens": 200_000}):
                 if result.error:
                     raise result.error
     await store.close()
@@ -197,9 +174,20 @@ def run(trial):
     os._exit(0)
 
 
+def warm_up():
+    """Carry out everything once, so that a fork has loaded what it needs."""
+    global log_fd
+    log_fd = os.open(os.devnull, os.O_WRONLY)
+    with tempfile.TemporaryDirectory() as folder:
+        for work in WORKS:
+            url = f"sqlite:///{folder}/runs.db"
+            asyncio.run(carry_out({"url": url, "work": work, "ids": [], "engine": "", "synchronous": "normal"}))
+    with suppress(ImportError):
+        importlib.import_module("psycopg")
+
+
 def serve():
-    for name, settings, _ in WORKS.values():
-        build_graph(name, settings)  # Imports what it needs.
+    warm_up()
     patch_journal()
     patch_storage()
     for line in sys.stdin:

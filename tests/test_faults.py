@@ -1,8 +1,7 @@
-"""Kills at every named point and at random ones, over the built-in graphs, both stores and both kinds of durability.
+"""Kills at every named point and at random times, over all built-in graphs, both stores and both kinds of durability.
 
-A part of it runs always; all of it, some four hundred kills, with BURNISH_FAULTS=all (`make test-faults`). What must hold
-afterwards is in `kill_kit.py`: no finished call is repeated, nothing acknowledged is lost, and the answer is that of an
-undisturbed run.
+A part of it runs always; all of it with BURNISH_FAULTS=all (`make test-faults`). What must hold afterwards is in `kill_kit.py`:
+no finished call is repeated, nothing acknowledged is lost, and the answer is that of an undisturbed run.
 """
 
 import itertools
@@ -11,6 +10,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,15 +18,16 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from burnish.graphs.registry import BUILTIN
 from burnish.traces.audit import audit
-from tests.fault_child import WORKS
+from tests.fault_works import WORKS
 from tests.kill_kit import check
 from tests.traces_kit import POSTGRES, postgres_url
 
 ALL = os.environ.get("BURNISH_FAULTS") == "all"
 SEED = int(os.environ.get("BURNISH_KILL_SEED", "0"))
-RANDOM_KILLS = 30 if ALL else 1
-"""Trials with up to five kills each, for each graph."""
+TRIALS = 16 if ALL else 1
+"""With up to five kills at random times each, for each work."""
 POINTS = (
     "before_intent",
     "after_intent",
@@ -44,6 +45,9 @@ POINTS = (
     "after_checkpoint",
     "inside_migration",
 )
+ONCE = ("after_end", "before_checkpoint", "after_checkpoint", "inside_migration")
+"""Reached once for sure; others twice and more."""
+ONCE_A_RUN = ("before_decision", "before_end")
 STORES = [
     pytest.param("sqlite", "full", id="sqlite-full"),
     pytest.param("sqlite", "normal", id="sqlite-normal"),
@@ -83,9 +87,10 @@ class Trial:
 
     cancels = False
 
-    def __init__(self, server: Server, folder: Path, work: str, url: str, synchronous: str = "full") -> None:
+    def __init__(self, server: Server, folder: Path, work: str, url: str, synchronous: str = "full", engine: str = "") -> None:
+        self.engine_url = engine
         self.server, self.work, self.url, self.synchronous = server, work, url, synchronous
-        self.log, self.kills = folder / "log", 0
+        self.log, self.kills, self.midway, self.seconds = folder / "log", 0, 0, 0.0
         self.log.touch()
         self.engine = create_engine(url, poolclass=NullPool)
 
@@ -112,15 +117,19 @@ class Trial:
         left = self.left()
         if left == []:
             return False
+        began = time.monotonic()
         status = self.start(self.work, point, hit, delay, left or [])
+        self.seconds += time.monotonic() - began
         assert status in (0, -9), f"exit status {status}: see the traceback above"
         self.kills += status == -9
+        self.midway += status == -9 and bool(self.left()) and self.query("SELECT count(*) FROM call")[0][0] > 0
         return status == -9
 
     def start(self, work: str = "", point: str = "", hit: int = 1, delay: float = 0.0, ids: Sequence[str] = ()) -> int:
         """One process, to its end: its exit status."""
         order = {"work": work or self.work, "point": point, "hit": hit, "delay": delay, "ids": list(ids)}
-        return self.server.carry_out(url=self.url, log=str(self.log), synchronous=self.synchronous, **order)
+        where = {"url": self.url, "log": str(self.log), "engine": self.engine_url, "synchronous": self.synchronous}
+        return self.server.carry_out(**where, **order)
 
     def end(self) -> None:
         while self.left() != []:
@@ -151,9 +160,9 @@ def undisturbed(server, tmp_path_factory):
 
 
 @pytest.fixture
-def trial_on(server, tmp_path):
-    """Makes a trial on a kind of store."""
-    opened = []
+def trial_on(server, tmp_path, record_property):
+    """Makes a trial on a kind of store; the kills are counted in pytest's summary."""
+    opened, trials = [], []
 
     def make(work: str, kind: str = "sqlite", synchronous: str = "full") -> Trial:
         if kind == "postgres":
@@ -163,24 +172,29 @@ def trial_on(server, tmp_path):
             url = opened[-1].__enter__()
         else:
             url = f"sqlite:///{tmp_path}/runs.db"
-        return Trial(server, tmp_path, work, url, synchronous)
+        trials.append(Trial(server, tmp_path, work, url, synchronous))
+        return trials[-1]
 
     yield make
+    for trial in trials:
+        record_property("kills", trial.kills)
+        record_property("kills in the midst of a run", trial.midway)
     for context in opened:
         context.__exit__(None, None, None)
 
 
-def works_of(number: int) -> list[str]:
-    """All of them, or in a short suite another one for each point."""
+def cases(number: int, point: str) -> list:
+    """All works on all stores, or in a short suite for each point another work, on SQLite and PostgreSQL in turn."""
     names = list(WORKS)
-    return names if ALL else [names[number % len(names)]]
+    chosen = itertools.product(names, STORES) if ALL else [(names[number % len(names)], STORES[number % 2 * 2])]
+    return [pytest.param(point, work, *s.values, id=f"{point}-{work}-{s.id}", marks=s.marks) for work, s in chosen]
 
 
-CASES = [
-    pytest.param(point, work, *store.values, id=f"{point}-{work}-{store.id}", marks=store.marks)
-    for number, point in enumerate(POINTS)
-    for work, store in itertools.product(works_of(number), STORES if ALL else STORES[:3:2])
-]
+CASES = [case for number, point in enumerate(POINTS) for case in cases(number, point)]
+
+
+def test_every_built_in_graph_is_killed():
+    assert {work.graph for work in WORKS.values()} == set(BUILTIN)
 
 
 @pytest.mark.parametrize(("point", "work", "kind", "synchronous"), CASES)
@@ -189,20 +203,20 @@ def test_a_kill_at_a_named_point_changes_nothing(trial_on, undisturbed, point, w
         pytest.skip("PostgreSQL does its own checkpoints")
     trial = trial_on(work, kind, synchronous)
     rng = random.Random(f"{point}{work}{SEED}")
-    hit = 1 if "migration" in point or "checkpoint" in point or point == "after_end" else rng.randint(1, 2)
+    hit = rng.randint(1, min(2, WORKS[work].tasks) if point in ONCE_A_RUN else 1 if point in ONCE else 2)
     assert trial.go(point, hit), f"the point {point} was not reached {hit} times"
     trial.end()
     check(trial, undisturbed(work))
 
 
-@pytest.mark.parametrize("number", range(RANDOM_KILLS))
+@pytest.mark.parametrize("number", range(TRIALS))
 @pytest.mark.parametrize("work", list(WORKS))
 def test_kills_at_random_times_change_nothing(trial_on, undisturbed, work, number):
-    kind = "postgres" if POSTGRES and number % 3 == 2 else "sqlite"
-    trial = trial_on(work, kind)
+    kind = "postgres" if POSTGRES and number % 2 else "sqlite"
+    trial = trial_on(work, kind, "normal" if number % 4 > 1 else "full")
     rng = random.Random(f"{work}{SEED}/{number}")
     for _ in range(rng.randint(1, 5)):
-        if not trial.go(delay=rng.uniform(0.01, 0.25)):
+        if not trial.go(delay=rng.uniform(0.01, undisturbed(work).seconds)):
             break
     trial.end()
     check(trial, undisturbed(work))

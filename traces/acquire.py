@@ -9,7 +9,7 @@ from ..core.errors import Fenced, StoreError
 from ..core.runs import RunStatus
 from .commit import Transaction
 from .leases import is_live, pid_of, this_process
-from .rows import RunState
+from .run_state import RunState
 from .writer import Writer
 
 

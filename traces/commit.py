@@ -18,7 +18,9 @@ from sqlalchemy import Engine
 from ..core.errors import BurnishError, Fenced, StoreError
 from ..core.records import Record
 from .faults import diagnose
-from .rows import Encoder, Row, RunState
+from .pending import Row
+from .rows import Encoder
+from .run_state import RunState
 from .statements import INSERT_ORDER, UPDATE_ORDER, Statements
 
 LOCK_PATIENCE = 60.0

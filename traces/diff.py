@@ -113,44 +113,48 @@ def _part(reader: Reader, what: What, a: str, b: str) -> Part:
         asked_of = _position_of(here.c.candidate_id).is_distinct_from(_position_of(there.c.candidate_id))
         asked, answered = (or_(asked, asked_of), answered) if what == "verdict" else (asked, or_(answered, asked_of))
     differ = or_(asked, answered)
-    joined = _joined(here, there, a, b)
-    count = reader.rows(
-        joined.with_only_columns(
+    ours, lone = _joined(here, there, a, b), _joined(there, here, b, a).where(here.c.id.is_(None))
+    apart = or_(there.c.id.is_(None), differ)
+    (count,) = reader.rows(
+        ours.with_only_columns(
             func.count().label("all"),
             func.count(there.c.id).label("both"),
             func.count(case((and_(there.c.id.is_not(None), differ), 1))).label("differ"),
+            func.min(case((apart, here.c.seq))).label("first"),
         )
-    )[0]
-    lone = _joined(there, here, b, a).where(here.c.id.is_(None))
-    only_b = reader.rows(lone.with_only_columns(func.count().label("n")))[0]["n"]
-    first = _first(reader, what, joined.where(or_(there.c.id.is_(None), differ)), lone, (here, there), asked)
+    )
+    (others,) = reader.rows(lone.with_only_columns(func.count().label("n"), func.min(there.c.seq).label("first")))
+    mine, yours = count["first"], others["first"]
+    first = None
+    if yours is not None and (mine is None or yours < mine):
+        first = _only_theirs(reader, what, there, b, yours)
+    elif mine is not None:
+        first = _of_ours(reader, what, ours.where(here.c.seq == mine), (here, there), asked)
     same, only_a = count["both"] - count["differ"], count["all"] - count["both"]
-    return Part(what=what, same=same, differ=count["differ"], only_a=only_a, only_b=only_b, first=first)
+    return Part(what=what, same=same, differ=count["differ"], only_a=only_a, only_b=others["n"], first=first)
 
 
-def _first(
-    reader: Reader, what: What, ours: Select[Any], lone: Select[Any], sides: Sequence[Any], asked: ColumnElement[bool]
-) -> Difference | None:
-    """The difference with the smallest number; on a tie that of the first run."""
+def _of_ours(reader: Reader, what: What, one: Select[Any], sides: Sequence[Any], asked: ColumnElement[bool]) -> Difference:
+    """The difference at a fact of the first run."""
     here, there = sides
     names = [*_ASKED[what].split(), *_ANSWERED[what].split()]
     pairs = [here.c[name].label(f"a_{name}") for name in names] + [there.c[name].label(f"b_{name}") for name in names]
-    columns = (here.c.position, here.c.seq, there.c.id.is_(None).label("alone"), case((asked, 1), else_=0).label("asked"), *pairs)
-    mine = _one(reader, ours.with_only_columns(*columns).order_by(here.c.seq))
-    yours = _one(
-        reader,
-        lone.with_only_columns(there.c.position, there.c.seq, *(there.c[n].label(f"b_{n}") for n in names)).order_by(there.c.seq),
-    )
-    if yours is not None and (mine is None or yours["seq"] < mine["seq"]):
-        return Difference(position=yours["position"], how="only_b", a=None, b={n: yours[f"b_{n}"] for n in names})
-    if mine is None:
-        return None
-    a, b = ({n: mine[f"{side}_{n}"] for n in names} for side in "ab")
-    if mine["alone"]:
-        return Difference(position=mine["position"], how="only_a", a=a, b=None)
+    columns = (here.c.position, there.c.id.is_(None).label("alone"), case((asked, 1), else_=0).label("asked"), *pairs)
+    (found,) = reader.rows(one.with_only_columns(*columns))
+    a, b = ({n: found[f"{side}_{n}"] for n in names} for side in "ab")
+    if found["alone"]:
+        return Difference(position=found["position"], how="only_a", a=a, b=None)
     apart = [n for n in names if a[n] != b[n]]
-    how = "asked" if mine["asked"] else "answered"
-    return Difference(position=mine["position"], how=how, a={n: a[n] for n in apart}, b={n: b[n] for n in apart})
+    how = "asked" if found["asked"] else "answered"
+    return Difference(position=found["position"], how=how, a={n: a[n] for n in apart}, b={n: b[n] for n in apart})
+
+
+def _only_theirs(reader: Reader, what: What, there: Any, run_id: str, seq: int) -> Difference:
+    """The difference at a fact that only the second run has."""
+    names = [*_ASKED[what].split(), *_ANSWERED[what].split()]
+    query = select(there.c.position, *(there.c[n] for n in names)).where(there.c.run_id == run_id, there.c.seq == seq)
+    (found,) = reader.rows(query)
+    return Difference(position=found["position"], how="only_b", a=None, b={n: found[n] for n in names})
 
 
 def _joined(left: Any, right: Any, left_run: str, right_run: str) -> Select[Any]:
@@ -172,7 +176,3 @@ def _position_of(candidate_id: Column[Any]) -> ColumnElement[Any]:
 def _parents(of: Any) -> ColumnElement[Any]:
     """The position of a candidate's first parent: ids are those of a run."""
     return _position_of(of.c.parent_id)
-
-
-def _one(reader: Reader, query: Select[*tuple[Any, ...]]) -> dict[str, Any] | None:
-    return next(iter(reader.rows(query.limit(1))), None)

@@ -20,7 +20,7 @@ from ..core.errors import ConfigError
 from ..core.ids import derived_id, json_hash
 from ..core.text import one_line
 from . import schema as s
-from .rows import Row
+from .pending import Row
 from .statements import INSERT_ORDER
 
 if TYPE_CHECKING:

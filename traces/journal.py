@@ -17,7 +17,7 @@ from ..core.records import Record
 from ..core.runs import RunEnd, RunSpec, Usage
 from .load import Recorded
 from .recall import Recall
-from .rows import RunState
+from .run_state import RunState
 from .tickets import Bundle, Write
 from .weights import weight
 from .writer import Writer

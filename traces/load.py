@@ -19,7 +19,7 @@ from ..core.text import storable
 from ..core.verdict import Verdict
 from . import schema as s
 from .codec import unpack, unpack_ids, unpack_logprobs
-from .rows import RunState
+from .run_state import RunState
 
 Packed = tuple[str, int, bytes]
 """Codec, size, bytes."""

@@ -24,7 +24,7 @@ from . import schema as s
 from .codec import unpack
 from .faults import reading
 from .load import Recorded
-from .rows import RunState
+from .run_state import RunState
 from .usage import usages
 from .views import BatchRow, CallRow, CandidateRow, DecisionRow, RunRow, StepRow, TellRow, VerdictRow
 

@@ -1,15 +1,9 @@
-"""From records to rows.
-
-The encoder runs on the writer's thread. It numbers the facts of each run, leaves out what is recorded already, and can
-take back what it did for a transaction that failed, so that numbers have no gaps and nothing counts as stored that is not.
-"""
+"""From records to rows. The encoder runs on the writer's thread; what it made for a transaction that failed is taken back."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any
 
 from ..core.budget import Spend
@@ -21,53 +15,22 @@ from ..core.prompt import Prompt
 from ..core.records import Decided, Intent, Judged, Outcome, Record, StepEnd, StepStart, Told
 from ..core.redact import redact, redact_said, redact_text
 from ..core.text import storable
-from .codec import Compressor, blob_key, json_text, pack_ids, pack_logprobs, text_bytes
+from .codec import json_text, pack_ids, pack_logprobs, text_bytes
+from .pending import Pending, Row
+from .run_state import RunState
 
 PREVIEW = 200
 """Characters of a text that are stored in the clear beside its hash."""
 FEEDBACK = 2000
 """Characters of feedback, errors and evidence stored in the clear; the rest only in a blob."""
-_REMEMBERED = 50_000
-
-Row = tuple[Any, ...]
 
 
-class RunState:
-    """What the writer knows of a run that this process holds."""
-
-    __slots__ = ("elapsed_ns", "epoch", "error", "known", "run_id", "seq", "since")
-
-    def __init__(self, run_id: str, epoch: int, elapsed_ns: int) -> None:
-        self.run_id = run_id
-        self.epoch = epoch
-        self.elapsed_ns = elapsed_ns
-        """Active time before this lease."""
-        self.since = time.monotonic_ns()
-        self.seq = 0
-        """Number of the newest fact."""
-        self.known: dict[str, int] = {}
-        """What is recorded, by kind letter and position; for calls and steps how often they were begun."""
-        self.error: StoreError | None = None
-        """Why nothing more of this run is written; None while all is well."""
-
-    def active_ns(self) -> int:
-        """Active time of the run so far."""
-        return self.elapsed_ns + time.monotonic_ns() - self.since
-
-
-class Encoder:
-    """Makes the rows of one transaction after another."""
+class Encoder(Pending):
+    """Makes the rows of records."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, Row]] = []
-        """Statement and parameters, in the order of the records."""
-        self.blobs: dict[str, bytes] = {}
-        """Blobs of this transaction that may not be stored yet, by their keys."""
-        self._stored: dict[str, None] = {}
+        super().__init__()
         self._requests: dict[tuple[str, Prompt | None], tuple[str, str | None]] = {}
-        self._undo: list[tuple[RunState, str | None, int | None]] = []
-        self._newest = "", ""
-        self._compressor = Compressor()
         self._encoders: dict[type, Callable[[RunState, Any, int], None]] = {
             StepStart: self._step_start,
             StepEnd: self._step_end,
@@ -90,74 +53,6 @@ class Encoder:
             del self.rows[rows:]
             self._take_back(undo)
             raise
-
-    def blob(self, data: bytes) -> str:
-        """The key of a blob, which is stored with this transaction unless it is already."""
-        sha = blob_key(data)
-        if sha not in self._stored:
-            self.blobs[sha] = data
-        return sha
-
-    def blob_rows(self) -> list[Row]:
-        """The rows of this transaction's blobs."""
-        now, packed = time.time_ns(), self._compressor.pack(list(self.blobs.values()))
-        return [(sha, codec, size, data, now) for sha, (codec, size, data) in zip(self.blobs, packed, strict=True)]
-
-    def text(self, text: str) -> str | None:
-        """The key of a text; None for an empty one. A candidate's text follows its call's, and mostly is the same."""
-        if not text:
-            return None
-        if text is not self._newest[0]:
-            self._newest = text, self.blob(text_bytes(text))
-        return self._newest[1]
-
-    def committed(self) -> None:
-        """The transaction is durable."""
-        self._stored.update(dict.fromkeys(self.blobs))
-        if len(self._stored) > _REMEMBERED:
-            for sha in list(islice(self._stored, _REMEMBERED // 2)):
-                del self._stored[sha]
-        self._clear()
-
-    def rolled_back(self) -> None:
-        """The transaction came to nothing."""
-        self._take_back(0)
-        self._clear()
-
-    def disconnected(self) -> None:
-        """Another connection writes from here on: texts may have been removed meanwhile, so none counts as stored."""
-        self._stored.clear()
-
-    def _clear(self) -> None:
-        self.rows.clear()
-        self.blobs.clear()
-        self._newest = "", ""
-        self._undo.clear()
-        if len(self._requests) > 1000:
-            self._requests.clear()
-
-    def _take_back(self, down_to: int) -> None:
-        while len(self._undo) > down_to:
-            state, key, old = self._undo.pop()
-            if key is None:
-                state.seq = old or 0
-            elif old is None:
-                del state.known[key]
-            else:
-                state.known[key] = old
-
-    def _mark(self, state: RunState, key: str, times: int) -> None:
-        self._undo.append((state, key, state.known.get(key)))
-        state.known[key] = times
-
-    def _new(self, state: RunState, key: str) -> int | None:
-        """The number of a new fact, or None if it is recorded already."""
-        if key in state.known:
-            return None
-        self._undo.append((state, key, None))
-        state.known[key] = 1
-        state.seq += 1
-        return state.seq
 
     def _step_start(self, state: RunState, r: StepStart, at: int) -> None:
         key, step_id = f"s{r.position}", derived_id(state.run_id, r.position, "step")
@@ -203,6 +98,8 @@ class Encoder:
 
     def _request(self, r: Intent, prompt: Prompt | None) -> tuple[str, str | None]:
         """Keys of request and prompt. Samples of one prompt share both, so the newest are kept at hand."""
+        if len(self._requests) > 1000:
+            self._requests.clear()
         key = (r.request_hash, prompt)
         found = self._requests.get(key)
         if found and all(sha is None or sha in self._stored or sha in self.blobs for sha in found):

@@ -8,7 +8,9 @@ from ..core.redact import redact, redact_json, redact_text
 from ..core.runs import RunEnd, RunSpec
 from ..core.text import storable
 from .codec import json_text, text_bytes
-from .rows import FEEDBACK, PREVIEW, Encoder, Row, RunState
+from .pending import Row
+from .rows import FEEDBACK, PREVIEW, Encoder
+from .run_state import RunState
 
 
 def run_row(encoder: Encoder, spec: RunSpec, now: int) -> Row:

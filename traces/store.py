@@ -26,9 +26,10 @@ from .faults import reading
 from .journal import RunJournal
 from .load import Recorded
 from .migrate import check
+from .pending import Row
 from .reader import Reader
-from .rows import Row, RunState
 from .run_rows import end_row, run_row
+from .run_state import RunState
 from .shared import Shared, share, unshare
 from .tickets import Ticket
 from .usage import spend

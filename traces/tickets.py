@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ..core.errors import BurnishError
 from ..core.records import Record
 from .commit import Group, Transaction
-from .rows import RunState
+from .run_state import RunState
 
 Loop = asyncio.AbstractEventLoop
 Write: TypeAlias = tuple[int, Sequence[Record], "asyncio.Future[None]"]

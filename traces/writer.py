@@ -25,7 +25,7 @@ from sqlalchemy import Engine
 from ..core.errors import StoreError
 from .commit import Committer, Group, Transaction
 from .leases import HEARTBEAT_SECONDS
-from .rows import RunState
+from .run_state import RunState
 from .tickets import Loop, Ticket, acknowledge
 
 MAX_RECORDS = 2000
