@@ -3,6 +3,9 @@
 What a method shows its model is read from its recorded retrievals. Equal numbers of documents means: for each question the
 ranking of the bare question, cut at as many as the method showed there, so nothing is generated twice. The questions have no gold
 sub-questions; what searching by the titles of the right passages would find, cut alike, is the ceiling, an oracle's.
+
+An arm with ` links` behind its name searches with `links` (`retrieval/linked.py`); what it is held against is the same bare
+question without.
 """
 
 from __future__ import annotations
@@ -20,11 +23,13 @@ from typing import TYPE_CHECKING, Any, cast
 from ..compare.plan import Arm, Plan
 from ..core.errors import BurnishError, ConfigError
 from ..core.ids import Json
+from ..retrieval.linked import READ
 from ..retrieval.metrics import support_scores
 from ..retrieval.opening import open_retriever
 from ..retrieval.record import EFFECT, Retrieval
 from ..stats import Interval, bootstrap, paired_bootstrap, power_sentence
 from .evaluate import carried_out, chosen_tasks
+from .hops import in_turn
 from .report import aligned, say, write_found
 from .sets import hotpotqa
 
@@ -38,7 +43,9 @@ if TYPE_CHECKING:
 CORPUS = "hotpotqa-bench"
 BASELINE = "naive"
 DEEPEST = 50
-ARMS = (BASELINE, "closed_book", "auto_rag", "auto_rag structured", "ircot", "iter_drag")
+CLOSED_BOOK = "closed_book"
+ARMS = (BASELINE, CLOSED_BOOK, "auto_rag", "auto_rag structured", "ircot", "iter_drag")
+"""Those that are run if nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +65,21 @@ def plan(tasks: Sequence[Task], *, k: int, rounds: int, most: int, name: str, wa
     drag: dict[str, Json] = {"corpus": CORPUS, "documents": k, "shots": 2, "document_words": 100}
     arms = [
         Arm(name=BASELINE, graph="naive_rag", settings={**rag, "k": most}),
-        Arm(name="closed_book", graph="closed_book"),
+        Arm(name=CLOSED_BOOK, graph="closed_book"),
         Arm(name="auto_rag", graph="auto_rag", settings=again),
         Arm(name="auto_rag structured", graph="auto_rag", settings={**again, "structured": True}),
         Arm(name="ircot", graph="ircot", settings={**again, "most": most}),
         Arm(name="iter_drag", graph="iter_drag", settings={**drag, "iterations": rounds}),
     ]
-    if unknown := next((name for name in wanted if name not in ARMS), None):
-        raise ConfigError(f"no arm is called {unknown!r}", hint=f"some of: {', '.join(ARMS)}")
+    arms += [_with_links(arm) for arm in arms if arm.name != CLOSED_BOOK]
+    known = [arm.name for arm in arms]
+    if unknown := next((name for name in wanted if name not in known), None):
+        raise ConfigError(f"no arm is called {unknown!r}", hint=f"some of: {', '.join(known)}")
     return Plan.of(name, [arm for arm in arms if arm.name in (BASELINE, *wanted)], tasks, baseline=BASELINE)
+
+
+def _with_links(arm: Arm) -> Arm:
+    return Arm(name=f"{arm.name} links", graph=arm.graph, settings={**arm.settings, "links": READ})
 
 
 def shown(reader: Reader, trials: Trials) -> dict[str, Shown]:
@@ -131,8 +144,7 @@ async def ranked(tasks: Sequence[Task], retriever: Retriever) -> dict[str, Ranki
     for task in tasks:
         asked = [task.prompt, *_right(task)]
         lists = [[h.title for h in hits] for hits in await retriever.search(asked, k=DEEPEST)]
-        in_turn = [title for level in zip(*lists[1:], strict=False) for title in level]
-        found[task.id] = Rankings(once=list(dict.fromkeys(lists[0])), by_titles=list(dict.fromkeys(in_turn)))
+        found[task.id] = Rankings(once=list(dict.fromkeys(lists[0])), by_titles=in_turn(lists[1:]))
     return found
 
 

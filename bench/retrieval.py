@@ -25,6 +25,7 @@ from ..core.ids import Json
 from ..retrieval import Dense, Embedded, Lexical, Retriever, build_corpus, open_retriever
 from ..retrieval.extras import library
 from ..retrieval.metrics import mean_scores, retrieval_scores, support_scores
+from .hops import links
 from .report import Measure, Section, say, table, write
 from .sets import hotpotqa
 
@@ -49,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder for retrieval.json")
     args = parser.parse_args(arguments)
     with _home():
-        sections = [recall(args.kinds, args.data), lexical_cost(args.passages), dense_cost(args.passages)]
+        sections = [
+            recall(args.kinds, args.data),
+            links(args.kinds, args.data),
+            lexical_cost(args.passages),
+            dense_cost(args.passages),
+        ]
     print(table(sections))
     if args.out:
         write(args.out / "retrieval.json", sections)

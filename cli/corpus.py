@@ -132,6 +132,10 @@ def search(
     kind: Annotated[
         Kind | None, typer.Option("--kind", help="Which index to ask.", show_default="all that there are, fused")
     ] = None,
+    links: Annotated[
+        int,
+        typer.Option("--links", min=0, max=50, help="First passages that are read for titles of others, which are found too."),
+    ] = 0,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", metavar="ID", help="Leave a passage out; repeatable.")] = None,
     embedder: Embedder = "",
     content: Annotated[bool, typer.Option("--content", help="Whole texts.")] = False,
@@ -146,7 +150,7 @@ def search(
     from ..retrieval.opening import open_retriever
 
     async def found() -> list[Hit]:
-        retriever = open_retriever(name, kind, embedder=_embedder(embedder) if embedder else None)
+        retriever = open_retriever(name, kind, links=links, embedder=_embedder(embedder) if embedder else None)
         try:
             return (await retriever.search([query], k, exclude or ()))[0]
         finally:

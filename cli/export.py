@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", help="Runs, by some digits of their ids.", autocompletion=completion.runs),
+]
+Batch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="All runs of a batch, by id or name.")]
+Every = Annotated[bool, typer.Option("--all", help="All runs of the store.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="Where to; never over a file that is there.", show_default="stdout"),
+]
+
 
 def export(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Runs, by some digits of their ids.", autocompletion=completion.runs),
-    ] = None,
-    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="All runs of a batch, by id or name.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All runs of the store.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Where to; never over a file that is there.", show_default="stdout"),
-    ] = None,
+    runs: Runs = None,
+    batch: Batch = None,
+    every: Every = False,
+    out: Out = None,
     form: Annotated[
         Literal["jsonl", "otlp"], typer.Option("--format", help="Lines of burnish's own, or OpenTelemetry spans.")
     ] = "jsonl",
@@ -50,14 +55,11 @@ def export(
     The lines are documented in docs/database.md and read again by burnish.traces.export.read_export. They are data by
     themselves: --json changes only what is said of a file, {file, runs, lines, bytes}.
     """
-    if sum((bool(runs), batch is not None, every)) != 1:
-        raise ConfigError("say which runs are to be exported", hint="one of: ID ..., --batch ID, --all")
     if form != "otlp" and (to is not None or content):
         raise ConfigError("--to and --content go with --format otlp", hint="lines of burnish's own have all texts")
     if to is not None and out is not None:
         raise ConfigError("the spans can go to one place", hint="either --to URL, or --out FILE")
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} is there already", hint="move it away, or give another file with --out")
+    check_export(runs, batch, every, out)
     with reader(store) as found:
         wanted = _Counted(run_ids(found, runs or (), batch))
         if form == "otlp":
@@ -93,6 +95,18 @@ def _lines(reader: Reader, runs: _Counted) -> Iterator[str]:
     from ..traces.export import export_lines
 
     return export_lines(reader, runs, __version__)
+
+
+def check_export(runs: Sequence[str] | None, batch: str | None, every: bool, out: Path | None) -> None:
+    """Refuse what does not say which runs are meant, and a file that is there.
+
+    Raises:
+        ConfigError: one of these.
+    """
+    if sum((bool(runs), batch is not None, every)) != 1:
+        raise ConfigError("say which runs are to be exported", hint="one of: ID ..., --batch ID, --all")
+    if out is not None and out.exists():
+        raise ConfigError(f"{out} is there already", hint="move it away, or give another file with --out")
 
 
 def run_ids(reader: Reader, runs: Sequence[str], batch: str | None) -> Iterator[str]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..core.errors import ConfigError
-from . import completion
 from .errors import OK
-from .export import run_ids, write_lines
+from .export import Batch, Every, Out, Runs, check_export, run_ids, write_lines
 from .lookup import reader
 from .options import AsJson, Store
 from .output import count, emit, say, show
@@ -28,12 +25,9 @@ By = Literal["auto", "grader", "verifier"]
 
 @app.command("sft")
 def sft(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Runs, by some digits of their ids.", autocompletion=completion.runs),
-    ] = None,
-    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="All runs of a batch, by id or name.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All runs of the store.")] = False,
+    runs: Runs = None,
+    batch: Batch = None,
+    every: Every = False,
     what: Annotated[
         What,
         typer.Option("--what", help="Answers as they were asked for, directly below the task, or whole dialogues."),
@@ -53,10 +47,7 @@ def sft(
     without_examples: Annotated[
         bool, typer.Option("--without-examples", help="Leave out the worked examples before the task.")
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Where to; never over a file that is there.", show_default="stdout"),
-    ] = None,
+    out: Out = None,
     store: Store = None,
     as_json: AsJson = False,
 ) -> int:
@@ -67,10 +58,7 @@ def sft(
     """
     from ..traces.sft import Count, Selecting, sft_examples
 
-    if sum((bool(runs), batch is not None, every)) != 1:
-        raise ConfigError("say which runs are to be exported", hint="one of: ID ..., --batch ID, --all")
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} is there already", hint="move it away, or give another file with --out")
+    check_export(runs, batch, every, out)
     wanted = Selecting(what=what, by=by, per_task=per_task, max_chars=max_chars, system=system, examples=not without_examples)
     counted = Count()
     with reader(store) as found:

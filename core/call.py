@@ -23,8 +23,12 @@ Perform: TypeAlias = Callable[[], Awaitable[Any]]
 _NOTHING = Spend()
 
 
-async def call(ctx: Context, intent: Intent, held: Spend | None, perform: Perform) -> RecordedCall | Outcome:
+async def call(
+    ctx: Context, intent: Intent, held: Spend | None, perform: Perform, *, reads: bool = False
+) -> RecordedCall | Outcome:
     """The call's result, from the record or made at its place in the run; its failure raised. A hot path.
+
+    What only `reads` may be done twice and costs nothing: where results are queued, its intent is not waited for either.
 
     Raises:
         BurnishError: as `Context.generate`.
@@ -48,15 +52,15 @@ async def call(ctx: Context, intent: Intent, held: Spend | None, perform: Perfor
     if ctx.stop.requested or run.stop.requested:
         raise Cancelled(f"stopped: {ctx.stop.reason or run.stop.reason}")
     if not intent.engine:
-        return _replayed(await _perform(ctx, intent, held, perform), intent)
+        return _replayed(await _perform(ctx, intent, held, perform, reads), intent)
     with run.traffic:
-        return _replayed(await _perform(ctx, intent, held, perform), intent)
+        return _replayed(await _perform(ctx, intent, held, perform, reads), intent)
 
 
-async def _perform(ctx: Context, intent: Intent, held: Spend | None, perform: Perform) -> Outcome:
+async def _perform(ctx: Context, intent: Intent, held: Spend | None, perform: Perform, reads: bool) -> Outcome:
     run = ctx.run
     if held is None:
-        await run.journal.write(intent)
+        await run.settle(intent, queued=reads and ctx.queued)
         outcome = await _attempt(ctx, intent, perform)
         await run.settle(outcome, queued=ctx.queued)
         return outcome

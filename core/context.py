@@ -144,10 +144,11 @@ class Context:
             assert done.completion is not None
             return done.completion.of_call(self.id("call", position))
 
-    async def effect(self, kind: str, request: Json, perform: Perform, *, key: str | None = None) -> Any:
+    async def effect(self, kind: str, request: Json, perform: Perform, *, key: str | None = None, reads: bool = False) -> Any:
         """Do something once: on resume the recorded value is returned and `perform` is not called.
 
-        For what a node does besides calling models: ask a clock, a tool, a service. The value must be plain JSON.
+        For what a node does besides calling models: ask a clock, a tool, a service. The value must be plain JSON. `reads` says
+        that it changes nothing, so that it does no harm if a kill has it done again and nobody knows of the first time.
 
         Raises:
             ReplayMismatch: the record holds another request at this position.
@@ -162,7 +163,7 @@ class Context:
                 raise ConfigError(f"what performs the effect {kind!r} returns nothing to await", hint="make it an async def")
             return begun
 
-        return await self._once(kind, request, begin, key)
+        return await self._once(kind, request, begin, key, reads)
 
     async def ask(
         self, text: str, *, kind: QuestionKind = "text", about: str = "", options: Sequence[str] = (), key: str | None = None
@@ -183,13 +184,13 @@ class Context:
         question = Question(text=text, kind=kind, about=about, options=tuple(options))
         return Reply.from_json(await self._once(ASK, question.to_json(), lambda: self._reply(question), key))
 
-    async def _once(self, kind: str, request: Json, perform: Perform, key: str | None) -> Any:
+    async def _once(self, kind: str, request: Json, perform: Perform, key: str | None, reads: bool = False) -> Any:
         digest = json_hash({"kind": kind, "request": as_json(request)})
         with Claimed(self.run.claims, self.position, kind, digest, key) as position:
             intent = Intent(
                 position=position, step=self.run.step, kind=kind, request_hash=digest, request=request, purpose=self.purpose
             )
-            return (await call(self, intent, None, perform)).value
+            return (await call(self, intent, None, perform, reads=reads)).value
 
     async def _reply(self, question: Question) -> Json:
         run = self.run

@@ -13,6 +13,7 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from ..agents.rounds import told
 from ..core.candidate import Candidate
@@ -65,17 +66,13 @@ def rag_graph(loop: RagLoop, settings: ReaderSettings) -> Graph:
 def _dialogue(loop: RagLoop, settings: ReaderSettings) -> Graph:
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(RagState, context_schema=Context)
 
-    def goes_on(state: RagState) -> Step:
-        return loop.after(state.get("dialogue") or loop.first(""))
-
-    first: Step = goes_on({})  # Which step is the first depends on the method alone.
+    first = loop.after(loop.first(""))  # Which step is the first depends on the method alone.
     for name, ways in _reachable(loop, first).items():
         if name == "finish":
             builder.add_node(name, _finish(loop, settings))
             builder.add_edge(name, END)
         else:
-            builder.add_node(name, _node(loop, name))
-            builder.add_conditional_edges(name, goes_on, [*ways])
+            builder.add_node(name, _node(loop, name), destinations=ways)
     builder.add_edge(START, first)
     return builder.compile(name=loop.name)
 
@@ -105,18 +102,20 @@ def _several(loop: RagLoop, settings: ReaderSettings) -> Node:
     return node
 
 
-def _node(loop: RagLoop, step: Step) -> Node:
-    async def node(state: RagState, runtime: Runtime[Context]) -> dict[str, Any]:
+def _node(loop: RagLoop, step: Step) -> Any:
+    # A node says itself where to go on: a conditional edge would be one more call of LangGraph's, in a thread, at each step.
+    async def node(state: RagState, runtime: Runtime[Context]) -> Command[Step]:
         ctx = runtime.context
         dialogue = state.get("dialogue") or loop.first(ctx.task.prompt)
         try:
-            return {"dialogue": await loop.step(step, ctx, dialogue)}
+            dialogue = await loop.step(step, ctx, dialogue)
         except BudgetExhausted as e:
             ctx.run.limit = e.limit
-            return {"dialogue": replace(dialogue, cause="budget", error=e.message, closed=True)}
+            dialogue = replace(dialogue, cause="budget", error=e.message, closed=True)
         except BaseException:
             await loop.leave(ctx)
             raise
+        return Command(update={"dialogue": dialogue}, goto=loop.after(dialogue))
 
     return node
 

@@ -5,28 +5,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from .rag_settings import RagSettings, ReaderSettings
+from .rag_settings import CorpusSettings, RagSettings
 
 
-class DragSettings(ReaderSettings):
+class DragSettings(CorpusSettings):
     """Settings of `drag`."""
 
     corpus: str = Field("", description="Name of a corpus, or address of a retrieval server; not needed without documents")
-    retriever: Literal["lexical", "dense", "hybrid"] | None = Field(
-        None, description="Index to search; null for all that the corpus has, fused"
-    )
     documents: int = Field(5, ge=0, le=10_000, description="Documents of a search, and most of each query of an example")
     shots: int = Field(4, ge=0, le=10_000, description="Worked examples")
     examples: str = Field("", description="File of worked examples, JSON Lines; empty for those that ship")
     document_words: int = Field(1024, ge=1, description="Words of one document that are shown")
     retries: int = Field(1, ge=0, le=4, description="How often a reply is asked for again that could not be used")
-    on_failure: Literal["raise", "close"] = Field(
-        "raise", description="A search that fails ends the run, which can be resumed; or it ends the searching"
-    )
 
 
 class IterDragSettings(DragSettings):

@@ -69,7 +69,7 @@ def iter_drag(settings: IterDragSettings, *, retriever: Retriever | None = None)
         structured=settings.structured,
     )
     limits = _limits(settings, rounds=1 + settings.iterations, k=settings.documents)
-    corpus = _corpus(settings, retriever) if settings.documents else RagCorpus(retriever=NoDocuments())
+    corpus = corpus_of(settings, retriever) if settings.documents else RagCorpus(retriever=NoDocuments())
     return rag_graph(_loop("iter_drag", limits, asker, corpus), settings)
 
 
@@ -117,12 +117,8 @@ def _single_call(name: str, settings: DragSettings, retriever: Retriever | None)
         document_words=settings.document_words,
     )
     limits = _limits(settings, rounds=1 if settings.documents else 0, k=settings.documents)
-    corpus = _corpus(settings, retriever) if settings.documents else None
+    corpus = corpus_of(settings, retriever) if settings.documents else None
     return rag_graph(_loop(name, limits, asker, corpus), settings)
-
-
-def _corpus(settings: DragSettings, retriever: Retriever | None) -> RagCorpus:
-    return RagCorpus(settings.corpus, settings.retriever, retriever=retriever)
 
 
 def _limits(settings: DragSettings | IrcotSettings | IterRetgenSettings, *, rounds: int, k: int) -> Limits:

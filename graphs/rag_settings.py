@@ -20,18 +20,26 @@ class ReaderSettings(SearchSettings):
     stop_at_pass: bool = Field(True, description="With several answers: return the first that passes and cancel the rest")
 
 
-class RagSettings(ReaderSettings):
+class CorpusSettings(ReaderSettings):
     """What all graphs that retrieve can be set to."""
 
     corpus: str = Field("", description="Name of a corpus, or address of a retrieval server")
     retriever: Literal["lexical", "dense", "hybrid"] | None = Field(
         None, description="Index to search; null for all that the corpus has, fused"
     )
-    k: int = Field(3, ge=1, le=10_000, description="Passages of a search")
-    passage_chars: int = Field(2000, ge=1, description="Characters of one passage that are shown")
+    links: int = Field(
+        0, ge=0, le=50, description="Of the first passages found, how many are read for titles of others, which are found too"
+    )
     on_failure: Literal["raise", "close"] = Field(
         "raise", description="A search that fails ends the run, which can be resumed; or it ends the searching"
     )
+
+
+class RagSettings(CorpusSettings):
+    """What all but DRAG and IterDRAG can be set to, which count in documents and words."""
+
+    k: int = Field(3, ge=1, le=10_000, description="Passages of a search")
+    passage_chars: int = Field(2000, ge=1, description="Characters of one passage that are shown")
 
 
 class ClosedBookSettings(ReaderSettings):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .embedder import Embedded, Embedder
     from .hybrid import Hybrid
     from .lexical import Lexical
+    from .linked import Linked
     from .opening import open_retriever
     from .passage import Hit, Passage
     from .record import Retrieval, retrieve
@@ -30,6 +31,7 @@ _HOMES = {
     "Hit": "passage",
     "Hybrid": "hybrid",
     "Lexical": "lexical",
+    "Linked": "linked",
     "Passage": "passage",
     "Remote": "remote",
     "Reranked": "reranked",
@@ -51,6 +53,7 @@ __all__ = [
     "Hit",
     "Hybrid",
     "Lexical",
+    "Linked",
     "Passage",
     "Remote",
     "Reranked",

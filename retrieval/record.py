@@ -96,4 +96,4 @@ async def retrieve(
             return Retrieval(query=asked, cut=cut, error_code=e.code, error=e.message).to_json()
         return Retrieval(query=asked, cut=cut, hits=tuple(found[0])).to_json()
 
-    return Retrieval.from_json(await ctx.effect(EFFECT, request, perform, key=key))
+    return Retrieval.from_json(await ctx.effect(EFFECT, request, perform, key=key, reads=True))

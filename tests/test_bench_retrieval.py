@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from burnish import ConfigError
-from burnish.bench import retrieval
+from burnish.bench import hops, retrieval
 from burnish.bench.sets import hotpotqa
 from tests.retrieval_kit import PASSAGES, home
 
@@ -73,3 +73,20 @@ def test_costs_are_beside_a_plain_scan(home, cost):
         assert found["recall @10 of the graph"] > 0.9
     elif Path("/proc/self/statm").exists():
         assert found["memory to open and ask"] > 0
+
+
+def test_links_are_held_against_one_search_and_the_ceiling(home, tmp_path):
+    kafka = "Franz Kafka wrote The Trial, which his friend Max Brod published in Berlin."
+    corpus = {"Franz Kafka": [kafka], "Max Brod": ["A writer."]} | {f"The {n}th trial": ["Some court."] for n in range(9)}
+    root = data(tmp_path / "data", [QUESTION] * 3, corpus)
+    (root / hotpotqa.FOLDER / hops.OTHERS[0]).write_text(
+        json.dumps([{"title": "Max Brod", "text": "x"}, {"title": "B", "text": "y"}])
+    )
+    section = hops.links(["lexical"], root)
+    assert not section.missed
+    for passages in (len(corpus), len(corpus) + 1):
+        found = section.details[f"lexical, {passages} passages, 6 documents"]
+        assert [found[way]["value"] for way in ("once", "links", "titles", "gain")] == [0.0, 1.0, 1.0, 1.0]
+        assert found["gap_closed"] == found["other_half"]["gap_closed"] == 1.0
+    assert hops.in_turn([["a", "b", "c"], ["b"], []]) == ["a", "b", "c"]
+    assert "are not there" in hops.links(["lexical"], tmp_path).skipped

@@ -11,6 +11,7 @@ from burnish.graphs.registry import build_graph, is_graph
 from burnish.retrieval import open_retriever
 from burnish.verifiers.describe import describe
 from tests.cli_kit import burnish as burnish
+from tests.helpers import session
 
 MODULE = '''
 """What a distribution brings along."""
@@ -174,6 +175,10 @@ async def test_a_retriever_is_opened_by_name(acme, tmp_path, monkeypatch):
     monkeypatch.setenv("BURNISH_HOME", str(tmp_path))
     retriever = open_retriever("nothing")
     assert retriever.identity == {"kind": "nothing"}
+    async with session(tmp_path) as s:
+        assert (await s.run("naive_rag", "What?", settings={"corpus": "nothing"})).answer == "42"
+    with pytest.raises(ConfigError, match="titles of nothing are not known"):
+        open_retriever("nothing", links=1)
     with pytest.raises(ConfigError, match="nowhere"):
         open_retriever("nowhere")
 
