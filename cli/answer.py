@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -99,9 +99,10 @@ def answer(
     if left or later:
         return _stored(run_id, left, as_json=as_json)
     from .resume import Wanted, resume_runs
+    from .stored_engines import AS_STORED
 
-    none: dict[str, Any] = {"batch": None, "every": False, "engine": None, "engine_args": [], "model": None}
-    return resume_runs(Wanted(run=run_id, graph=graph, store=store, concurrency=concurrency, **none), as_json=as_json)
+    wanted = Wanted(run=run_id, batch=None, every=False, graph=graph, store=store, concurrency=concurrency, engines=AS_STORED)
+    return resume_runs(wanted, as_json=as_json)
 
 
 def how(question: Question) -> str:

@@ -15,7 +15,7 @@ from ..core.text import one_line
 from .advice import advise
 from .engines import chosen_engine
 from .errors import FAILURE, INTERRUPTED, OK
-from .options import AsJson, Concurrency, Engine, EngineArg, Model, Store
+from .options import AsJson, Concurrency, Engine, EngineArg, Model, Role, Store
 from .output import emit, quiet_stdout, say, show, show_table
 from .project import Project, load_project
 from .running import opened
@@ -37,6 +37,7 @@ class Order:
     engine: str | None
     model: str | None
     engine_args: list[str]
+    roles: list[str]
     concurrency: int
     project: Project
 
@@ -89,6 +90,7 @@ def compare(
     engine: Engine = None,
     engine_arg: EngineArg = None,
     model: Model = None,
+    role: Role = None,
     concurrency: Concurrency = None,
     store: Store = None,
     as_json: AsJson = False,
@@ -122,6 +124,7 @@ def compare(
                 engine=engine,
                 model=model,
                 engine_args=engine_arg or [],
+                roles=role or [],
                 concurrency=concurrency or project.concurrency or 16,
                 project=project,
             )
@@ -202,8 +205,8 @@ async def _carried_out(store: OpenStore, plan: Plan, order: Order, signals: Sign
     say(power_sentence(len(plan.tasks), runs=len(plan.seeds)))
     for arm in plan.arms:
         advise(store.reader(), arm.graph, arm.settings, arm.prepared(plan.tasks))
-    made = chosen_engine(order.engine, order.model, order.engine_args, order.project)
-    session = Session(made.engine, store=store, concurrency=order.concurrency, recipes={"default": made.recipe}, grade_all=True)
+    made = chosen_engine(order.engine, order.model, order.engine_args, order.project, order.roles)
+    session = Session(engines=made.engines, store=store, concurrency=order.concurrency, recipes=made.recipes, grade_all=True)
     async with opened(session, signals, made.name) as running:
         try:
             failed = await carry.carry_out(running, plan, Quarters(len(plan.tasks), say))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import typer
 
 from ..core.budget import Budget
 from ..core.ids import Json, as_json, canonical_json
+from ..core.redact import redact
 from . import completion
 from .engines import DEFAULT
 from .groups import ShowByDefault
-from .options import AsJson, Concurrency, Engine, EngineArg, Limits, Model, Seed, Setting, Store, Verifier
+from .options import AsJson, Concurrency, Engine, EngineArg, Limits, Model, Role, Seed, Setting, Store, Verifier
 from .output import emit, say, show_table
 from .project import Source, sources, user_file
 from .values import pairs
@@ -29,8 +29,6 @@ _DEFAULTS: Mapping[str, Json] = {
     "concurrency": 16,
     "seed": 0,
 }
-_SECRET = re.compile(r"(key|password|secret)$", re.IGNORECASE)
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@/]*@")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Value:
 
     name: str
     value: Json
-    """Passwords and keys are left out."""
+    """Without secrets."""
     origin: Origin
     where: str
     """The flag, the variable or the file; empty for a default."""
@@ -69,6 +67,7 @@ def show_config(
     engine: Engine = None,
     engine_arg: EngineArg = None,
     model: Model = None,
+    role: Role = None,
     verifier: Verifier = None,
     budget: Limits = None,
     setting: Setting = None,
@@ -81,8 +80,10 @@ def show_config(
 
     Takes the flags of burnish run. With --json, data is {values: [{name, value, origin, where}], files: [...]}.
     """
-    words = ("engine", "engine_arg", "model", "verifier", "budget", "setting", "seed", "concurrency", "store")
+    words = ("engine", "engine_arg", "model", "role", "verifier", "budget", "setting", "seed", "concurrency", "store")
     given = {name: found for name in words if (found := _given(ctx, name)) is not None}
+    if graph is not None:
+        _check_name(graph)
     files = sources()
     values = [_hidden(value) for value in resolved(given, files, graph)]
     if as_json:
@@ -110,6 +111,7 @@ def resolved(given: Mapping[str, Given], files: Iterable[Source], graph: str | N
     if "model" in given:
         arguments["model"] = given["model"]
     yield from _table("engines", {str(engine): arguments}, files)
+    yield from _roles(given, files)
     yield from _budget(given, files)
     settings = _pairs(given.get("setting"), "--set")
     yield from _table("graphs", {graph or "*": settings}, files)
@@ -142,12 +144,32 @@ def _table(table: str, given: Mapping[str, Mapping[str, Given]], files: Iterable
     return iter(sorted(found.values(), key=lambda value: value.name))
 
 
+def _roles(given: Mapping[str, Given], files: Iterable[Source]) -> Iterator[Value]:
+    """Engines of single roles, each from the first origin that has it."""
+    found = {
+        role: Value(f"roles.{role}", as_json(g.value), g.origin, g.where)
+        for role, g in _pairs(given.get("role"), "--role").items()
+    }
+    for source in files:
+        for role, engine in source.values.get("roles", {}).items():
+            found.setdefault(role, Value(f"roles.{role}", engine, source.origin, str(source.path)))
+    return iter(sorted(found.values(), key=lambda value: value.name))
+
+
 def _budget(given: Mapping[str, Given], files: Iterable[Source]) -> Iterator[Value]:
     """The limits; they are of one origin."""
     found = next(_simple("budget", given, files), None)
     if found is not None:
         limits = Budget.of(cast("Any", found.value)).to_json()
         yield from (Value(f"budget.{name}", limit, found.origin, found.where) for name, limit in limits.items())
+
+
+def _check_name(graph: str) -> None:
+    """Refuse what no run could name, in the words of a run; what a target names is not imported."""
+    from ..graphs.registry import build_graph, is_graph
+
+    if not is_graph(graph):
+        build_graph(graph)
 
 
 def _graph_defaults(graph: str) -> Iterator[Value]:
@@ -176,11 +198,10 @@ def _pairs(given: Given | None, flag: str) -> dict[str, Given]:
 
 
 def _hidden(value: Value) -> Value:
-    if isinstance(value.value, str) and _SECRET.search(value.name):
-        return Value(value.name, "***", value.origin, value.where)
-    if isinstance(value.value, str):
-        return Value(value.name, _PASSWORD.sub(r"\1:***@", value.value), value.origin, value.where)
-    return value
+    """Without secrets, as it would be stored."""
+    name = value.name.rpartition(".")[2]
+    plain = cast("Mapping[str, Json]", redact({name: value.value}))
+    return replace(value, value=plain[name])
 
 
 def _text(value: Json) -> str:

@@ -85,10 +85,12 @@ def _plan(order: Order) -> Plan:
 
 def _check_engine(order: Order) -> None:
     """What tasks need of the engine, where it is known before the engine starts."""
+    role = "proposer" if "proposer" in order.made.engines else "default"
+    if cast("dict[str, Any]", order.made.recipes[role])["engine"] not in _KNOWN_BEFORE:
+        return
     for task in order.tasks:
         needs = Sampling(logprobs=0 if order.settings.get("logprobs") else None).but(**task.sampling).needs
-        if order.made.name in _KNOWN_BEFORE:
-            require(order.made.engine, needs, why=f"the task {task.id}")
+        require(order.made.engines[role], needs, why=f"the task {task.id}")
 
 
 def _named(judge: object, *, own: bool) -> str:
@@ -105,6 +107,7 @@ def _json(plan: Plan) -> dict[str, Any]:
         "graph": order.graph,
         "settings": plan.settings,
         "engine": order.made.recipe,
+        "roles": {role: recipe for role, recipe in order.made.recipes.items() if role != "default"},
         "verifiers": dict(plan.verifiers),
         "tasks": len(order.tasks),
         "seed": order.seed,
@@ -124,8 +127,11 @@ def _print(plan: Plan) -> None:
     order = plan.order
     show(f"graph: {one_line(order.graph, 200)}, seed {order.seed}")
     show(f"settings: {one_line(canonical_json(plan.settings), 1000)}")
-    model = cast("dict[str, Any]", order.made.recipe).get("model")
-    show(f"engine: {one_line(order.made.name, 200)}" + (f", model {one_line(str(model), 200)}" if model else ""))
+    for role, recipe in order.made.recipes.items():
+        made = cast("dict[str, Any]", recipe)
+        what = "engine" if role == "default" else f"engine of the role {one_line(role, 40)}"
+        model = f", model {one_line(str(made['model']), 200)}" if made["model"] else ""
+        show(f"{what}: {one_line(str(made['engine']), 200)}{model}")
     show(f"tasks: {len(order.tasks):,}, at most {order.concurrency} at once")
     show("verifier: " + ", ".join(f"{name} ({count(n, 'task')})" for name, n in plan.verifiers.most_common(5)))
     show("budget of each run: " + (_limits(order.budget) or "none"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections import deque
 from pathlib import Path
@@ -13,12 +12,17 @@ import typer
 
 from ..core.errors import ConfigError
 from ..core.text import printable
+from .engines import DEFAULT
 from .options import AsJson, EngineArg, Model
 from .output import emit, say, show, show_table
+from .project import load_project
 from .times import span_ns
 
 if TYPE_CHECKING:
     from ..engine.up_state import BackgroundEngine
+
+_SHARED = ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "block_size", "dtype", "seed")
+"""Arguments of the engine `vllm` that `vllm serve` has under the same names."""
 
 Name = Annotated[
     str, typer.Argument(metavar="[NAME]", show_default=False, help="Name of the engine; may be left out for the only one.")
@@ -38,8 +42,9 @@ def up(
 ) -> int:
     """Serve a model in the background, on loopback, until it is ended or not used any more; again at no cost.
 
-    --engine-arg takes any argument of `vllm serve`, as in max_model_len=2048. With --json, data is {name, model, args, port,
-    url, ready, keeper, server, idle_s, log, engine_args, started}.
+    burnish run uses it where it fits. The model, and the arguments that it has in common with the engine vllm, are those of
+    the file unless flags say so. --engine-arg takes any argument of `vllm serve`, as in max_model_len=2048. With --json, data is
+    {name, model, args, port, url, ready, keeper, server, idle_s, log, engine_args, started}.
     """
     from ..engine import models, serve_command
     from ..engine import up as background
@@ -47,8 +52,9 @@ def up(
     idle_s = None if idle == "never" else span_ns(idle, "--idle") / 1e9
     if idle_s is not None and idle_s < 1:
         raise ConfigError("--idle is less than a second", hint="such as 30m, or never")
-    args = dict(_pair(text) for text in engine_arg or ())
-    path = models.ensure(model or models.DEFAULT_MODEL, say=say)
+    said = load_project().engines.get(DEFAULT, {})
+    args = {key: str(said[key]) for key in _SHARED if key in said} | dict(_pair(text) for text in engine_arg or ())
+    path = models.ensure(model or str(said.get("model") or models.DEFAULT_MODEL), say=say)
     name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).name).strip("-._")
     found, started = background.up(
         name,
@@ -62,7 +68,7 @@ def up(
         emit({**_described(found), "started": started})
     else:
         say(f"{found.name} {'is ready' if started else 'was there already'}: {found.url}")
-        show(" ".join(shlex.quote(word) for word in _flags(found)))
+        show(f"--engine background --engine-arg name={found.name}")
     return 0
 
 
@@ -158,10 +164,6 @@ def _described(state: BackgroundEngine) -> dict[str, object]:
     hidden = ("keeper_started", "server_started")
     plain = {key: value for key, value in state.to_json().items() if key not in hidden}
     return {**plain, "url": state.url, "engine_args": state.engine_args}
-
-
-def _flags(state: BackgroundEngine) -> list[str]:
-    return ["--engine", "server", *(w for k, v in state.engine_args.items() for w in ("--engine-arg", f"{k}={v}"))]
 
 
 def _idle(state: BackgroundEngine | None) -> str:

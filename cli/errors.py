@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
                 found["run_id"] = run_id
             status = error.exit_code
         case TyperException():
-            message = error.format_message().rstrip(".")
+            message = _without_pydantic(error.format_message().rstrip("."))
             found = {"kind": "usage", "message": message[:1].lower() + message[1:], "hint": _help_of(error)}
             status = USAGE
         case KeyboardInterrupt():
@@ -64,6 +65,12 @@ def report(error: BaseException, *, as_json: bool) -> int:
         if found["hint"]:
             say(f"hint: {printable(found['hint'])}")
     return status
+
+
+def _without_pydantic(message: str) -> str:
+    """What a value should be, without how the library that checks it tells of its work."""
+    message = re.sub(r"(?<=: )Value error, |, unable to (?:parse|interpret) .*$", "", message)
+    return message.replace(": Input should be ", ": it should be ")
 
 
 def _help_of(error: TyperException) -> str:

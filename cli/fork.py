@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import ConfigError
 from ..core.ids import Json
 from . import completion
-from .engines import chosen_engine
 from .lookup import reader
 from .options import AsJson, Store
 from .output import quiet_stdout, say, short
-from .project import Project, load_project
-from .resume import Group, check_graph, grouped
+from .project import load_project
+from .resume import check_graph
 from .running import one, opened, show_one
 from .signals import Signals, drive
+from .stored_engines import EngineFlags, Group, grouped
+from .tasks import check_task
 from .values import pairs, verifier_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def fork(
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="The model to go on with.", show_default="as stored")
     ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role", metavar="ROLE=ENGINE", help="The engine of a role to go on with; repeatable.", show_default="as stored"
+        ),
+    ] = None,
     store: Store = None,
     as_json: AsJson = False,
 ) -> int:
@@ -67,40 +73,20 @@ def fork(
         spec = found.spec(found.resolve(run))
     changes: dict[str, Any] = {"settings": pairs(setting or (), "--set"), "budget": budget, "seed": seed, "graph": graph}
     if verifier is not None:
-        changes["verifier"] = None if verifier == "none" else verifier_of(verifier)
+        changes["verifier"] = judge = None if verifier == "none" else verifier_of(verifier)
+        check_task(replace(spec.task, verifier=judge))
     with quiet_stdout():
         check_graph(spec, graph)
-        group = engines_for(spec, engine, engine_arg or [], model)
+        (group,) = grouped([spec], EngineFlags(engine=engine, model=model, args=engine_arg or (), roles=role or ()))
         ended = drive(lambda signals: _forked(spec, at, group, changes, store, signals))
     return show_one(ended, as_json=as_json)
-
-
-def engines_for(spec: RunSpec, engine: str | None, args: Sequence[str], model: str | None) -> Group:
-    """The engines of a run, or another one for all roles, or the same one with another model or other arguments.
-
-    Raises:
-        ConfigError: how an engine was made is not stored, or it cannot be made.
-    """
-    if engine is None and not args and model is None:
-        return grouped([spec])[0]
-    if engine is None:
-        stored = list(grouped([spec])[0].recipes.values())
-        if len(stored) != 1:
-            raise ConfigError("the run used several engines", hint="name one that serves all roles: --engine NAME")
-        recipe = cast("dict[str, Any]", stored[0])
-        engine, model = str(recipe["engine"]), model or recipe.get("model")
-        project = Project(engines={engine: recipe.get("args", {})})
-    else:
-        project = load_project()
-    made = chosen_engine(engine, model, args, project)
-    return Group({"default": made.engine}, {"default": made.recipe}, [spec])
 
 
 async def _forked(spec: RunSpec, at: str, group: Group, changes: dict[str, Json], store: str | None, signals: Signals) -> Result:
     from ..session import Session
 
-    session = Session(engines=group.engines, store=store or load_project().store, recipes=group.recipes)
+    session = Session(engines=group.made.engines, store=store or load_project().store, recipes=group.made.recipes)
     wanted: dict[str, Any] = changes
-    async with opened(session, signals, group.name) as running:
+    async with opened(session, signals, group.made.name) as running:
         work = running.fork(spec.id, at, on_start=lambda run_id: say(f"run {run_id}, forked from {short(spec.id)}"), **wanted)
         return await one(work)

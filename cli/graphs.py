@@ -95,20 +95,25 @@ def show_graph(
     return 0
 
 
+_PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".webp")
+
+
 @app.command("draw")
 def draw_graph(
     graph: GraphArg,
     setting: Setting = None,
-    form: Annotated[Form, typer.Option("--format", help="Text for Mermaid, or a picture.", show_default=False)] = Form.mermaid,
+    form: Annotated[Form | None, typer.Option("--format", help="Text for Mermaid, or a picture.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.", show_default="stdout")] = None,
 ) -> int:
     """Draw a graph's nodes and edges, dashed where a condition decides. Without --format the ending of --out says how."""
     from ..graphs.registry import build_graph
     from .svg import Edge, svg
 
+    as_svg = form is Form.svg or (form is None and out is not None and out.suffix == ".svg")
+    if out is not None and out.suffix in _PICTURES:
+        raise ConfigError(f"a picture cannot be written as {out}", hint="a file that ends in .svg, or Mermaid in any other")
     with quiet_stdout():
         plan = cast("Any", build_graph(graph, pairs(setting or (), "--set"))).get_graph(xray=True)
-        as_svg = form is Form.svg or (out is not None and out.suffix == ".svg")
         edges = [Edge(e.source, e.target, str(e.data or ""), bool(e.conditional)) for e in plan.edges]
         text = svg(list(plan.nodes), edges) if as_svg else str(plan.draw_mermaid())
     if out is None:

@@ -23,7 +23,7 @@ Engine = Annotated[
         "--engine",
         envvar="BURNISH_ENGINE",
         metavar="NAME",
-        help="vllm, server, litellm, scripted, or one's own: module:attribute, file.py:attribute.",
+        help="vllm, background, server, litellm, scripted, a table [engines.NAME], module:attribute, or file.py:attribute.",
         show_default="vllm",
     ),
 ]
@@ -35,6 +35,15 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model", envvar="BURNISH_MODEL", metavar="NAME", help="Model by name or path.", show_default="the engine's default"
+    ),
+]
+Role = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        envvar="BURNISH_ROLE",
+        metavar="ROLE=ENGINE",
+        help="An engine of its own for a role, as in judge=server; repeatable. [engines.ENGINE] of the file has its arguments.",
     ),
 ]
 Concurrency = Annotated[

@@ -12,6 +12,10 @@ user's, and that before what is built in.
     calls = 64
     [engines.vllm]        # arguments of an engine; `model` is one of them
     max_num_seqs = 64
+    [engines.big]         # a name of one's own for an engine with its arguments
+    engine = "server"
+    [roles]               # roles that have an engine of their own
+    judge = "big"
     [graphs.best_of_n]    # settings of a graph, by the name that is given on the command line
     n = 8
 """
@@ -29,6 +33,7 @@ from typing import Any, Literal, cast
 
 from ..core.errors import ConfigError
 from ..core.redact import also
+from .values import placed
 
 FILE = "burnish.toml"
 
@@ -40,10 +45,12 @@ _KINDS: dict[str, tuple[type, str]] = {
     "seed": (int, "a whole number"),
     "concurrency": (int, "a whole number"),
     "engines": (dict, "a table of tables"),
+    "roles": (dict, "a table"),
     "graphs": (dict, "a table of tables"),
     "redact": (list, "a list of regular expressions"),
 }
 _TABLES = ("engines", "graphs")
+"""Tables of tables; merged key by key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,9 @@ class Project:
     seed: int | None = None
     concurrency: int | None = None
     engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    """Arguments by engine name."""
+    """Arguments by engine name. A name of the user's own has the engine among them, as `engine`."""
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    """For roles that have an engine of their own its name."""
     graphs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """Settings by graph."""
     redact: Sequence[str] = ()
@@ -77,20 +86,22 @@ class Source:
 def load_project(folder: Path | None = None) -> Project:
     """Read the project's file and the user's; an empty project where there is neither.
 
-    The project's goes first: of a table of engines or graphs key by key, of `budget` as a whole; lists are joined. What `redact`
-    says holds in this process from then on.
+    The project's goes first: of a table of engines, roles or graphs key by key, of `budget` as a whole; lists are joined. A
+    relative `file.py:attribute` counts from the file that names it. What `redact` says holds in this process from then on.
 
     Raises:
         ConfigError: a file is no TOML, or says what nobody understands.
     """
     values: dict[str, Any] = {}
     for source in sources(folder):
-        for key, value in source.values.items():
+        for key, value in placed(source.values, source.path.parent).items():
             if isinstance(value, list):
                 values[key] = [*values.get(key, ()), *value]
             elif key in _TABLES:
                 known = values.setdefault(key, {})
                 known |= {name: {**inner, **known.get(name, {})} for name, inner in value.items()}
+            elif key == "roles":
+                values[key] = {**value, **values.get(key, {})}
             else:
                 values.setdefault(key, value)
     project = Project(**values)
@@ -150,8 +161,21 @@ def _checked(found: object, where: str) -> dict[str, Any]:
         kind, words = _KINDS[key]
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ConfigError(f"{where}: {key} is not {words}", hint="see docs/cli.md")
-        if key in _TABLES:
-            for name, inner in cast("dict[str, Any]", value).items():
-                if not isinstance(inner, dict):
-                    raise ConfigError(f"{where}: {key}.{name} is no table", hint=f"[{key}.{name}]")
+        _check_value(key, value, where)
     return values
+
+
+def _check_value(key: str, value: Any, where: str) -> None:
+    """What is within a value of the right kind."""
+    if key == "concurrency" and value < 1:
+        raise ConfigError(f"{where}: concurrency is {value}", hint="at least 1")
+    if key == "redact" and not all(isinstance(pattern, str) for pattern in value):
+        raise ConfigError(f"{where}: redact is not {_KINDS[key][1]}", hint=r'as in redact = ["acme-[0-9a-f]{32}"]')
+    if key in _TABLES:
+        for name, inner in value.items():
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{where}: {key}.{name} is no table", hint=f"[{key}.{name}]")
+    if key == "roles":
+        for role, engine in value.items():
+            if not isinstance(engine, str):
+                raise ConfigError(f"{where}: roles.{role} is not the name of an engine", hint=f'as in {role} = "server"')

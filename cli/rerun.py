@@ -15,12 +15,11 @@ from ..core.runs import RunSpec
 from ..core.task import Task
 from ..core.text import one_line
 from .export_config import FORMAT
-from .fork import engines_for
 from .output import quiet_stdout, say
 from .project import load_project
-from .resume import Group
 from .running import one, opened, show_one
 from .signals import Signals, drive
+from .stored_engines import AS_STORED, EngineFlags, Group, grouped
 from .tasks import check_task
 from .values import pairs, verifier_of
 
@@ -39,9 +38,7 @@ class Flags:
     verifier: str | None = None
     budget: str | None = None
     seed: int | None = None
-    engine: str | None = None
-    engine_args: Sequence[str] = ()
-    model: str | None = None
+    engines: EngineFlags = AS_STORED
     store: str | None = None
 
 
@@ -57,7 +54,7 @@ def rerun(file: str, flags: Flags, *, as_json: bool) -> int:
     with quiet_stdout():
         build_graph(spec.graph, spec.settings)
         check_task(spec.task)
-        group = engines_for(spec, flags.engine, flags.engine_args, flags.model)
+        (group,) = grouped([spec], flags.engines)
         ended = drive(lambda signals: _run(spec, group, flags.store, signals))
     return show_one(ended, as_json=as_json)
 
@@ -113,8 +110,8 @@ def _changed(spec: RunSpec, flags: Flags) -> RunSpec:
 async def _run(spec: RunSpec, group: Group, store: str | None, signals: Signals) -> Result:
     from ..session import Session
 
-    session = Session(engines=group.engines, store=store or load_project().store, recipes=group.recipes)
-    async with opened(session, signals, group.name) as running:
+    session = Session(engines=group.made.engines, store=store or load_project().store, recipes=group.made.recipes)
+    async with opened(session, signals, group.made.name) as running:
         work = running.run(
             spec.graph,
             spec.task,

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from ..core.errors import BurnishError, ConfigError, Fenced, Waiting
-from ..core.ids import Json, canonical_json
 from ..core.result import Result
-from .engines import chosen_engine
+from ..core.text import one_line
 from .lookup import batch_id, is_running, reader
 from .output import count, quiet_stdout, say, short
 from .project import load_project
 from .running import Batch, one, opened, show_one
 from .signals import Signals, drive
+from .stored_engines import EngineFlags, Group, grouped
 
 if TYPE_CHECKING:
-    from ..core.engine import Engine
     from ..core.runs import RunSpec
     from ..session import Session
 
@@ -33,24 +32,8 @@ class Wanted:
     graph: str | None
     store: str | None
     concurrency: int | None
-    engine: str | None
-    engine_args: list[str]
-    model: str | None
-
-
-@dataclass
-class Group:
-    """Runs that share their engines."""
-
-    engines: dict[str, Engine]
-    recipes: dict[str, Json]
-    specs: list[RunSpec]
-
-    @property
-    def name(self) -> str:
-        """What the engines are called."""
-        kinds = {str(cast("dict[str, Any]", recipe).get("engine")) for recipe in self.recipes.values()}
-        return ", ".join(sorted(kinds))
+    engines: EngineFlags
+    """Another way to the engines that the runs began with."""
 
 
 def resume_runs(wanted: Wanted, *, as_json: bool) -> int:
@@ -61,7 +44,7 @@ def resume_runs(wanted: Wanted, *, as_json: bool) -> int:
     """
     if sum((wanted.run is not None, wanted.batch is not None, wanted.every)) != 1:
         raise ConfigError("say which runs are to go on", hint="one of: ID, --batch ID, --all")
-    if wanted.engine is None and (wanted.engine_args or wanted.model):
+    if wanted.engines.engine is None and (wanted.engines.args or wanted.engines.model):
         raise ConfigError("--model and --engine-arg go with --engine", hint="without it the engine is made as stored")
     specs, batch = _found(wanted)
     if not specs:
@@ -72,7 +55,8 @@ def resume_runs(wanted: Wanted, *, as_json: bool) -> int:
     with quiet_stdout():
         for spec in specs:
             check_graph(spec, wanted.graph)
-        groups = _grouped(specs, wanted)
+            _check_roles(spec, wanted.engines)
+        groups = grouped(specs, wanted.engines)
         ended = drive(
             lambda signals: _single(groups[0], wanted, signals) if wanted.run else _several(groups, wanted, batch, signals)
         )
@@ -116,40 +100,17 @@ def check_graph(spec: RunSpec, target: str | None) -> None:
         raise ConfigError(what, hint="say where it is: --graph module:attribute or file.py:attribute")
 
 
-def _grouped(specs: list[RunSpec], wanted: Wanted) -> list[Group]:
-    if wanted.engine is None:
-        return grouped(specs)
-    made = chosen_engine(wanted.engine, wanted.model, wanted.engine_args, load_project())
-    return [Group({"default": made.engine}, {"default": made.recipe}, specs)]
-
-
-def grouped(specs: list[RunSpec]) -> list[Group]:
-    """Runs by their engines, each made as it was made for them.
+def _check_roles(spec: RunSpec, flags: EngineFlags) -> None:
+    """A run goes on with the roles that it began with.
 
     Raises:
-        ConfigError: how an engine was made is not stored, or it cannot be made again.
+        ConfigError: a flag is for another one.
     """
-    from ..engine.registry import from_recipe
-
-    groups: dict[str, Group] = {}
-    for spec in specs:
-        recipes = {role: _recipe(spec, role, stored) for role, stored in (spec.engines or {"default": None}).items()}
-        key = canonical_json(recipes)
-        if key not in groups:
-            # Roles that had one engine get one engine again.
-            made = {text: from_recipe(recipe) for text, recipe in {canonical_json(r): r for r in recipes.values()}.items()}
-            engines = {role: made[canonical_json(recipe)] for role, recipe in recipes.items()}
-            groups[key] = Group(engines, dict(recipes), [])
-        groups[key].specs.append(spec)
-    return list(groups.values())
-
-
-def _recipe(spec: RunSpec, role: str, stored: Json) -> dict[str, Any]:
-    recipe = cast("dict[str, Any]", stored).get("recipe") if isinstance(stored, dict) else None
-    if not isinstance(recipe, dict):
-        what = f"how the engine of the run {short(spec.id)} was made is not stored"
-        raise ConfigError(what, hint=f"name the engine for the role {role!r}: --engine NAME")
-    return cast("dict[str, Any]", recipe)
+    for role in (text.partition("=")[0].strip() for text in flags.roles):
+        if role not in spec.engines:
+            known = ", ".join(sorted(spec.engines.keys() - {"default"})) or "none"
+            what = f"the run {short(spec.id)} has no engine of its own for the role {one_line(role)!r}"
+            raise ConfigError(what, hint=f"roles that have one: {known}")
 
 
 def _session(group: Group, wanted: Wanted) -> Session:
@@ -158,7 +119,7 @@ def _session(group: Group, wanted: Wanted) -> Session:
     project = load_project()
     concurrency = wanted.concurrency or project.concurrency or 16
     store = wanted.store or project.store
-    return Session(engines=group.engines, store=store, concurrency=concurrency, recipes=group.recipes)
+    return Session(engines=group.made.engines, store=store, concurrency=concurrency, recipes=group.made.recipes)
 
 
 def _graph_of(spec: RunSpec, wanted: Wanted) -> object | None:
@@ -172,7 +133,7 @@ def _graph_of(spec: RunSpec, wanted: Wanted) -> object | None:
 
 async def _single(group: Group, wanted: Wanted, signals: Signals) -> Result:
     spec = group.specs[0]
-    async with opened(_session(group, wanted), signals, group.name) as session:
+    async with opened(_session(group, wanted), signals, group.made.name) as session:
         say(f"run {spec.id}")
         return await one(session.resume(spec.id, _graph_of(spec, wanted)))
 
@@ -183,7 +144,7 @@ async def _several(groups: list[Group], wanted: Wanted, batch: str | None, signa
         if signals.requested:
             ended.skip(len(group.specs))
             continue
-        async with opened(_session(group, wanted), signals, group.name) as session:
+        async with opened(_session(group, wanted), signals, group.made.name) as session:
             say(f"batch {batch}" if batch else count(len(group.specs), "run"))
             await ended.collect(_resumed(session, group, wanted), len(group.specs), signals)
         signals.session = None

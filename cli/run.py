@@ -13,8 +13,8 @@ from ..core.ids import Json
 from ..core.result import Result
 from ..core.task import Task
 from .advice import advise_run
-from .engines import Made, chosen_engine
-from .options import AsJson, Concurrency, Engine, EngineArg, Graph, Limits, Model, Seed, Setting, Store, Verifier
+from .engines import Made, engine_for_run
+from .options import AsJson, Concurrency, Engine, EngineArg, Graph, Limits, Model, Role, Seed, Setting, Store, Verifier
 from .output import quiet_stdout, say
 from .project import load_project
 from .running import Batch, one, opened, show_one
@@ -44,7 +44,7 @@ class Order:
         """A session for it, not open yet."""
         from ..session import Session
 
-        return Session(self.made.engine, store=self.store, concurrency=self.concurrency, recipes={"default": self.made.recipe})
+        return Session(engines=self.made.engines, store=self.store, concurrency=self.concurrency, recipes=self.made.recipes)
 
 
 def run(
@@ -59,6 +59,7 @@ def run(
     engine: Engine = None,
     engine_arg: EngineArg = None,
     model: Model = None,
+    role: Role = None,
     budget: Limits = None,
     setting: Setting = None,
     seed: Seed = None,
@@ -74,20 +75,22 @@ def run(
 
     One task: the answer on stdout, all else on stderr. A batch: a table on stdout. With --json one envelope:
     data is {run_id, outcome, verified, score, answer, grade, usage, ...}, or {batch_id, results: [...], totals} of a batch, or
-    with --dry-run {graph, settings, engine, verifiers, tasks, seed, concurrency, budget, bounds: {run, all}}.
+    with --dry-run {graph, settings, engine, roles, verifiers, tasks, seed, concurrency, budget, bounds: {run, all}}.
 
     Exit status: 0 done; 1 failed, or a run of the batch did; 2 wrong usage; 3 not verified although a verifier judged;
     4 budget spent before an answer; 5 no engine; 6 store; 7 another process has the run; 8 waits for an answer; 130 interrupted.
     """
     if graph.endswith(".json"):
         from .rerun import Flags, rerun
+        from .stored_engines import EngineFlags
 
         if prompt is not None or tasks is not None or reference is not None or dry_run:
             raise ConfigError(
                 f"{graph} says itself what is to be run", hint="leave the prompt, --tasks, --reference and --dry-run out"
             )
-        how: dict[str, Any] = {"engine": engine, "engine_args": engine_arg or (), "model": model, "store": store}
-        return rerun(graph, Flags(settings=setting or (), verifier=verifier, budget=budget, seed=seed, **how), as_json=as_json)
+        engines = EngineFlags(engine=engine, model=model, args=engine_arg or (), roles=role or ())
+        how: dict[str, Any] = {"verifier": verifier, "budget": budget, "seed": seed, "engines": engines, "store": store}
+        return rerun(graph, Flags(settings=setting or (), **how), as_json=as_json)
     project = load_project()
     settings = {**project.graphs.get(graph, {}), **pairs(setting or (), "--set")}
     limits = Budget.of(budget if budget is not None else project.budget)
@@ -95,7 +98,8 @@ def run(
     with quiet_stdout():
         _check_graph(graph, settings)
         listed, many = tasks_from(prompt, tasks, verifier or project.verifier, reference)
-        made = chosen_engine(engine, model, engine_arg or (), project)
+        asked = [settings, *(part for task in listed for part in (task.verifier, task.grader))]
+        made = engine_for_run(engine, model, engine_arg or (), project, role or (), asked)
         order = Order(
             graph=graph,
             tasks=listed,

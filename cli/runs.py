@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -131,6 +131,10 @@ def resume(
         list[str] | None, typer.Option("--engine-arg", metavar="KEY=VALUE", help="Argument of --engine; repeatable.")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model of --engine.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", metavar="ROLE=ENGINE", help="The same for a role that has an engine of its own; repeatable."),
+    ] = None,
     concurrency: Concurrency = None,
     store: Store = None,
     as_json: AsJson = False,
@@ -141,9 +145,10 @@ def resume(
     are those of burnish run; with --batch or --all, those of a batch.
     """
     from .resume import Wanted, resume_runs
+    from .stored_engines import EngineFlags
 
-    flags: dict[str, Any] = {"engine": engine, "engine_args": engine_arg or [], "model": model}
-    wanted = Wanted(run=run, batch=batch, every=every, graph=graph, store=store, concurrency=concurrency, **flags)
+    flags = EngineFlags(engine=engine, model=model, args=engine_arg or (), roles=role or ())
+    wanted = Wanted(run=run, batch=batch, every=every, graph=graph, store=store, concurrency=concurrency, engines=flags)
     return resume_runs(wanted, as_json=as_json)
 
 

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 from ..core.errors import ConfigError
 from ..core.ids import Json
-from ..core.target import absolute
+from ..core.target import absolute, is_target
 from ..core.text import one_line
 
 
 def value_of(text: str) -> Json:
-    """`3`, `0.5`, `true`, `null`, `[1]`, `{"a": 1}` as JSON; anything else, NaN included, as it is."""
+    """`3`, `0.5`, `true`, `null`, `[1]`, `{"a": 1}` as JSON; anything else, NaN included, as it is.
+
+    What names a file's object gets the file's whole path, so that the run can be resumed from another folder.
+    """
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return text
+        return placed(text, Path.cwd())
+
+
+def placed(value: Any, folder: Path) -> Any:
+    """A value in which `file.py:attribute` has the file's whole path, where there is such a file in this folder."""
+    if isinstance(value, Mapping):
+        return {name: placed(inner, folder) for name, inner in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [placed(inner, folder) for inner in cast("list[Any]", value)]
+    if not isinstance(value, str) or ".py:" not in value or not is_target(value):
+        return value
+    file, _, attribute = value.rpartition(":")
+    kind, colon, rest = file.partition(":")  # as in python:check.py:function
+    head, place = (f"{kind}:", rest) if colon else ("", file)
+    return f"{head}{(folder / place).resolve()}:{attribute}" if (folder / place).is_file() else value
 
 
 def pairs(given: Iterable[str], flag: str) -> dict[str, Json]:

@@ -12,22 +12,21 @@ import logging
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..core.completion import Completion, Scores, Watch
+from ..core.completion import Completion, Watch
 from ..core.engine import EngineInfo, require
 from ..core.errors import ConfigError, EngineUnavailable
-from ..core.ids import Json, as_json
+from ..core.ids import as_json
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
+from .connected import ChatEngine
 from .layer import NOTHING
-from .one_loop import check_loop
-from .prompt_counts import PromptCounts
 from .server_errors import bad_response
-from .server_exchange import exchange, stoppable
+from .server_exchange import exchange
 from .server_replies import Collected
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class _Open:
     places: asyncio.Semaphore
 
 
-class LiteLLMEngine:
+class LiteLLMEngine(ChatEngine[_Open]):
     """A model of a provider that litellm knows. Start it, use it, close it within one event loop."""
 
     def __init__(
@@ -90,50 +89,8 @@ class LiteLLMEngine:
         self._told = {"logprobs": logprobs, "json_schema": json_schema}
         self._params = _checked_params(params or {})
         self._common = {"model": model, **self._params, **({"api_base": api_base} if api_base else {})}
-        self._info = EngineInfo(kind="litellm", model=model, settings=self._settings())
-        self._open: _Open | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting = asyncio.Lock()
-        self._counts = PromptCounts()
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._info
-
-    async def start(self) -> None:
-        async with self._starting:
-            if self._open is not None:
-                self._running()
-                return
-            lite = await asyncio.to_thread(_imported)
-            key = os.environ.get(self._key_env, "") if self._key_env else None
-            if key == "":
-                raise ConfigError(f"the environment variable {self._key_env} is not set", hint=f"export {self._key_env}=...")
-            capabilities, taken = lite.abilities(self._model, **self._told)
-            client = lite.LiteClient(key=key, timeout=self._timeout, common=self._common)
-            prices = lite.Prices(self._model, self._given)
-            self._info = replace(self._info, version=lite.software(), capabilities=capabilities)
-            self._open = _Open(client, prices, taken, asyncio.Semaphore(self._max_connections))
-            self._loop = asyncio.get_running_loop()
-            if self.most_usd(1, 1) is None:
-                _log.warning("the price of %s is not known: its calls are counted as free", self._model)
-
-    async def close(self) -> None:
-        if self._open is None:
-            return
-        client, self._open = self._running().client, None
-        await client.close()
-
-    async def __aenter__(self) -> LiteLLMEngine:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    def count_tokens(self, prompt: Prompt) -> int:
-        """As the provider counted, once it has seen the prompt; until then an upper bound: no token is less than a byte."""
-        return self._counts.of(prompt)
+        settings = {name: as_json(value) for name, value in sorted(self._params.items())}
+        super().__init__(EngineInfo(kind="litellm", model=model, settings=settings))
 
     def most_usd(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """The price of a call with so many tokens, none of them cached; None if it is not known."""
@@ -149,30 +106,33 @@ class LiteLLMEngine:
         ask = _body(prompt, sampling, opened.taken)
         if watch is not None or stop is not None:
             ask |= {"stream": True, "stream_options": {"include_usage": True}}
-        stopped = await stoppable(self._call(opened, ask, collected, watch), collected, stop)
-        if stopped and not collected.pieces:
-            return NOTHING
-        if not stopped and not collected.refused and not collected.generated:
-            raise bad_response("it is empty")  # what litellm makes of an answer that is no stream
-        self._counts.learn(prompt, collected.prompt)
-        completion = collected.completion(sampling, prompt_tokens=self.count_tokens(prompt), stopped=stopped)
+        completion = await self._completed(_call(opened, ask, collected, watch), collected, prompt, sampling, stop)
         tokens = completion.tokens
         return replace(completion, cost_usd=opened.prices.usd(tokens.prompt, tokens.completion, tokens.cached) or 0.0)
 
-    async def score(self, prompt: Prompt, continuations: Sequence[str | Sequence[int]]) -> list[Scores]:
-        raise EngineUnavailable("a chat-completions server cannot score", hint="the engine vllm can", code="unsupported")
+    async def _connect(self) -> tuple[_Open, EngineInfo]:
+        lite = await asyncio.to_thread(_imported)
+        key = os.environ.get(self._key_env, "") if self._key_env else None
+        if key == "":
+            raise ConfigError(f"the environment variable {self._key_env} is not set", hint=f"export {self._key_env}=...")
+        capabilities, taken = lite.abilities(self._model, **self._told)
+        prices = lite.Prices(self._model, self._given)
+        if prices.usd(1, 1) is None:
+            _log.warning("the price of %s is not known: its calls are counted as free", self._model)
+        client = lite.LiteClient(key=key, timeout=self._timeout, common=self._common)
+        opened = _Open(client, prices, taken, asyncio.Semaphore(self._max_connections))
+        return opened, replace(self._info, version=lite.software(), capabilities=capabilities)
 
-    async def _call(self, opened: _Open, ask: dict[str, Any], collected: Collected, watch: Watch | None) -> bool:
-        async with opened.places:
-            return await exchange(opened.client, ask, collected, watch)
+    async def _disconnect(self, opened: _Open) -> None:
+        await opened.client.close()
 
-    def _settings(self) -> dict[str, Json]:
-        return {name: as_json(value) for name, value in sorted(self._params.items())}
 
-    def _running(self) -> _Open:
-        check_loop(self._loop if self._open else None)
-        assert self._open is not None
-        return self._open
+async def _call(opened: _Open, ask: dict[str, Any], collected: Collected, watch: Watch | None) -> bool:
+    async with opened.places:
+        stopped = await exchange(opened.client, ask, collected, watch)
+    if not stopped and not collected.refused and not collected.generated:
+        raise bad_response("it is empty")  # what litellm makes of an answer that is no stream
+    return stopped
 
 
 def _imported() -> Any:

@@ -200,6 +200,24 @@ def ensure(name: str, *, say: Say | None = None) -> str:
     return str(fetch(spec, say=say or _silent).path)
 
 
+def located(name: str) -> str:
+    """What `ensure` gives for a name, told without fetching or checking anything."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return str(folder.absolute())
+    spec = spec_of(name)
+    own = models_folder() / (spec.name if spec else name)
+    return str(stored(own.name).path) if spec or ("/" not in name and own.is_dir()) else name
+
+
+def name_of(path: str) -> str:
+    """The name of the model in a folder of burnish's, the inverse of `located`; any other path as it is."""
+    for name in kept_names():
+        if path == located(name):
+            return name
+    return path
+
+
 def revision_of(path: str) -> str:
     """What tells one folder of weights from another: the manifest's checksum, else one over sizes and samples."""
     folder = Path(path)

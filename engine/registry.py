@@ -36,6 +36,22 @@ SCRIPTED = Capabilities(
     logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, steps=True, abort=True, reasoning=True
 )
 ENGINES: Mapping[str, EngineKind] = {
+    "background": EngineKind(
+        "burnish.engine.background:KeptEngine",
+        "a model that burnish engine up keeps loaded",
+        Capabilities(
+            logprobs=True,
+            json_schema=True,
+            choice=True,
+            regex=True,
+            grammar=True,
+            seed=True,
+            prefix_cache=True,
+            steps=True,
+            abort=True,
+            reasoning=True,
+        ),
+    ),
     "litellm": EngineKind(
         "burnish.engine.lite:LiteLLMEngine",
         "a hosted model through litellm, with prices: --model provider/name",
@@ -98,7 +114,8 @@ def make_engine(name: str, model: str | None = None, args: Mapping[str, Any] | N
     try:
         inspect.signature(factory).bind(**values)
     except TypeError as e:
-        raise ConfigError(f"the engine {name} cannot be made: {one_line(str(e), 200)}", hint=_accepted(factory)) from None
+        hint = "--model NAME" if "'model'" in str(e) else _accepted(factory)
+        raise ConfigError(f"the engine {name} cannot be made: {one_line(str(e), 200)}", hint=hint) from None
     engine = factory(**values)
     if not isinstance(engine, Engine):
         raise ConfigError(f"the factory {name} made a {type(engine).__name__}", hint="it must return an engine")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from ..core.completion import Completion, Scores, Watch
@@ -17,7 +17,7 @@ from ..core.errors import ConfigError, EngineUnavailable, GenerationFailed
 from ..core.prompt import Message, Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
-from .one_loop import check_loop
+from .connected import Connected
 from .scoring import bad_reward, number, numbers
 from .server_address import Address
 from .server_probe import served
@@ -34,7 +34,6 @@ class _Open:
     """What there is while the engine runs."""
 
     connection: Connection
-    loop: asyncio.AbstractEventLoop
     places: asyncio.Semaphore
     """One for each connection: a call waits here, not inside of the client, so that its time has not begun."""
 
@@ -65,7 +64,7 @@ class RewardOnly:
         return EngineUnavailable(f"the engine {self.info.kind} {what}", hint="it serves the role reward", code="unsupported")
 
 
-class RewardServer(RewardOnly):
+class RewardServer(Connected[_Open], RewardOnly):
     """A reward model on a server. Start it, use it, close it within one event loop."""
 
     def __init__(
@@ -92,51 +91,7 @@ class RewardServer(RewardOnly):
             raise ConfigError(f"endpoint is {endpoint!r}", hint=f"one of: {', '.join(_ENDPOINTS)}")
         self._endpoint: Endpoint = endpoint
         self._model = model
-        self._info = EngineInfo(kind="reward_server", model=model or "", capabilities=Capabilities(rewards=True))
-        self._open: _Open | None = None
-        self._starting = asyncio.Lock()
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._info
-
-    async def start(self) -> None:
-        """Find the model; that it gives rewards shows at the first call."""
-        async with self._starting:
-            if self._open is not None:
-                self._running()
-                return
-            connection = self._address.connect()
-            try:
-                found = await served(connection, self._model)
-            except GenerationFailed as e:
-                await connection.close()
-                raise EngineUnavailable(e.message, hint=e.hint, code=e.code) from None
-            except BaseException:
-                await connection.close()
-                raise
-            self._info = EngineInfo(
-                kind="reward_server",
-                model=found.model,
-                context_tokens=found.context_tokens,
-                capabilities=Capabilities(rewards=True),
-                settings={"endpoint": self._endpoint},
-            )
-            places = asyncio.Semaphore(self._address.max_connections)
-            self._open = _Open(connection, asyncio.get_running_loop(), places)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._open is not None:
-            opened, self._open = self._running(), None
-            await opened.connection.close()
-
-    async def __aenter__(self) -> RewardServer:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        super().__init__(EngineInfo(kind="reward_server", model=model or "", capabilities=Capabilities(rewards=True)))
 
     async def reward(self, prompt: Prompt, answer: str, *, raw: bool) -> Reward:
         """What the model gives an answer."""
@@ -146,10 +101,22 @@ class RewardServer(RewardOnly):
             found = await opened.connection.post(body, f"{self._address.root}/{self._endpoint}")
         return Reward(_values(found, self._endpoint), _tokens(found))
 
-    def _running(self) -> _Open:
-        check_loop(self._open.loop if self._open else None)
-        assert self._open is not None
-        return self._open
+    async def _connect(self) -> tuple[_Open, EngineInfo]:
+        """Find the model; that it gives rewards shows at the first call."""
+        connection = self._address.connect()
+        try:
+            found = await served(connection, self._model)
+        except GenerationFailed as e:
+            await connection.close()
+            raise EngineUnavailable(e.message, hint=e.hint, code=e.code) from None
+        except BaseException:
+            await connection.close()
+            raise
+        info = replace(self._info, model=found.model, context_tokens=found.context_tokens, settings={"endpoint": self._endpoint})
+        return _Open(connection, asyncio.Semaphore(self._address.max_connections)), info
+
+    async def _disconnect(self, opened: _Open) -> None:
+        await opened.connection.close()
 
 
 def _asked(prompt: Prompt, answer: str, endpoint: Endpoint) -> dict[str, Any]:

@@ -8,25 +8,22 @@ those that are there share the calls (`server_pool.py`).
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..core.completion import Completion, Scores, Watch
+from ..core.completion import Completion, Watch
 from ..core.engine import EngineInfo, require
-from ..core.errors import ConfigError, EngineUnavailable
+from ..core.errors import ConfigError
 from ..core.prompt import Prompt
 from ..core.sampling import Sampling
 from ..core.stop import Stop
+from .connected import ChatEngine
 from .layer import NOTHING
-from .one_loop import check_loop
-from .prompt_counts import PromptCounts
 from .server_address import Address
 from .server_calls import body
-from .server_exchange import exchange, stoppable
+from .server_exchange import exchange
 from .server_pool import Place, Pool, belonging
-from .server_probe import Features, Served
 from .server_replies import Collected
 
 
@@ -43,7 +40,7 @@ class ServerState:
     """Why it gets no calls; empty while it does."""
 
 
-class ServerEngine:
+class ServerEngine(ChatEngine[Pool]):
     """A model on a server. Start it, use it, close it within one event loop."""
 
     def __init__(
@@ -79,52 +76,13 @@ class ServerEngine:
             raise ConfigError(f"patience is {patience}", hint="give seconds above 0")
         self._patience = patience
         self._model = model
-        self._info = EngineInfo(kind="server", model=model or "")
-        self._pool: Pool | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._starting = asyncio.Lock()
-        self._counts = PromptCounts()
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._info
+        super().__init__(EngineInfo(kind="server", model=model or ""))
 
     @property
     def servers(self) -> list[ServerState]:
         """How the servers are; empty unless the engine runs."""
-        places = self._pool.places if self._pool else ()
+        places = self._open.places if self._open else ()
         return [ServerState(p.address.base_url, p.running, p.calls, p.down) for p in places]
-
-    async def start(self) -> None:
-        async with self._starting:
-            if self._pool is not None:
-                self._running()
-                return
-            pool = Pool([Place(address, address.connect()) for address in self._addresses], self._patience)
-            try:
-                await pool.open(self._model)
-            except BaseException:
-                await pool.close()
-                raise
-            self._info = _described(pool.found, pool.features)
-            self._pool, self._loop = pool, asyncio.get_running_loop()
-
-    async def close(self) -> None:
-        if self._pool is None:
-            return
-        pool, self._pool = self._running(), None
-        await pool.close()
-
-    async def __aenter__(self) -> ServerEngine:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    def count_tokens(self, prompt: Prompt) -> int:
-        """As the server counted, once it has seen the prompt; until then an upper bound: no token is less than a byte."""
-        return self._counts.of(prompt)
 
     async def generate(
         self, prompt: Prompt, sampling: Sampling, *, watch: Watch | None = None, stop: Stop | None = None
@@ -136,19 +94,30 @@ class ServerEngine:
         ask = body(prompt, sampling, pool.features, model=pool.found.model, stream=stream, watched=watch is not None)
         require(self, (*sampling.needs, *prompt.needs), why="the call")
         work = pool.run(_beginning(prompt), lambda connection: exchange(connection, ask, collected, watch))
-        stopped = await stoppable(work, collected, stop)
-        if stopped and not collected.pieces:
-            return NOTHING
-        self._counts.learn(prompt, collected.prompt)
-        return collected.completion(sampling, prompt_tokens=self.count_tokens(prompt), stopped=stopped)
+        return await self._completed(work, collected, prompt, sampling, stop)
 
-    async def score(self, prompt: Prompt, continuations: Sequence[str | Sequence[int]]) -> list[Scores]:
-        raise EngineUnavailable("a chat-completions server cannot score", hint="the engine vllm can", code="unsupported")
+    def _described(self, pool: Pool) -> EngineInfo:
+        """What the servers were found to be."""
+        found, features = pool.found, pool.features
+        return EngineInfo(
+            kind="server",
+            model=found.model,
+            version=f"vllm {features.vllm}" if features.vllm else "",
+            context_tokens=found.context_tokens,
+            capabilities=features.capabilities(),
+        )
 
-    def _running(self) -> Pool:
-        check_loop(self._loop if self._pool else None)
-        assert self._pool is not None
-        return self._pool
+    async def _connect(self) -> tuple[Pool, EngineInfo]:
+        pool = Pool([Place(address, address.connect()) for address in self._addresses], self._patience)
+        try:
+            await pool.open(self._model)
+            return pool, self._described(pool)
+        except BaseException:
+            await pool.close()
+            raise
+
+    async def _disconnect(self, opened: Pool) -> None:
+        await opened.close()
 
 
 def _beginning(prompt: Prompt) -> str:
@@ -159,13 +128,3 @@ def _beginning(prompt: Prompt) -> str:
         if message.role == "user":
             break
     return belonging(texts)
-
-
-def _described(found: Served, features: Features) -> EngineInfo:
-    return EngineInfo(
-        kind="server",
-        model=found.model,
-        version=f"vllm {features.vllm}" if features.vllm else "",
-        context_tokens=found.context_tokens,
-        capabilities=features.capabilities(),
-    )

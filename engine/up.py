@@ -56,8 +56,9 @@ def up(
             return _same(_ready(name, None), wanted), False
         _end_leftovers(name)
         port = _free_port(name)
+        words, environment = command(port)
         say(f"starting {name} on port {port}; its log is {wanted.log}")
-        keeper = _start_keeper(replace(wanted, port=port), *command(port))
+        keeper = _start_keeper(replace(wanted, port=port), words, environment)
         try:
             found = _ready(name, keeper)
         except BaseException:
@@ -171,7 +172,7 @@ def _end_leftovers(name: str) -> None:
 
 
 def _free_port(name: str) -> int:
-    """A port that is free, for a name the same one if it can be: a run that was made with it finds it there again."""
+    """A port that is free, for a name the same one if it can be: other programs find it there again."""
     first = zlib.crc32(name.encode()) % len(_PORTS)
     for port in (*_PORTS[first:], *_PORTS[:first]):
         with suppress(OSError), socket.socket() as s:

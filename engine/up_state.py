@@ -132,7 +132,8 @@ def read(name: str) -> BackgroundEngine | None:
 
 def names() -> list[str]:
     """Names of the engines of which something is written down."""
-    return sorted(p.name for p in engines_folder().iterdir() if p.is_dir() and not p.name.startswith("."))
+    place = home() / "engines"
+    return sorted(p.name for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")) if place.is_dir() else []
 
 
 def take(name: str) -> IO[str] | None:

@@ -63,7 +63,7 @@ def test_each_value_has_the_first_origin_that_has_it(files, tmp_path, monkeypatc
         "concurrency": (6, "flag"),
         "seed": (9, "environment"),
         "engines.scripted.accuracy": (0.6, "project"),
-        "engines.server.api_key": ("***", "user"),
+        "engines.server.api_key": ("[redacted]", "user"),
         "engines.scripted.failures": (0.1, "flag"),
         "engines.scripted.model": ("m", "flag"),
         "budget.tokens": (900, "project"),
@@ -101,10 +101,19 @@ def test_a_user_file_that_is_wrong_is_named(files):
     assert (done.status, str(user_file()) in done.err, "did you mean engine?" in done.err) == (2, True, True)
 
 
+def test_a_file_of_ones_own_counts_from_the_file_that_names_it(files, tmp_path):
+    place = user_file().parent
+    user_file().write_text('[graphs.episode]\nenv = "guess.py:Guess"\n[graphs.x]\ng = "gone.py:Gone"\nv = ["python:guess.py:f"]')
+    (place / "guess.py").touch()
+    graphs = load_project(tmp_path).graphs
+    assert graphs["episode"]["env"] == f"{place}/guess.py:Guess"
+    assert graphs["x"] == {"g": "gone.py:Gone", "v": [f"python:{place}/guess.py:f"]}
+
+
 def test_without_files_the_table_says_where_one_would_be(burnish, monkeypatch):
     monkeypatch.setenv("BURNISH_STORE", "postgresql://eva:hush@host/db")
     done = burnish("config")
-    assert "postgresql://eva:***@host/db" in done.out
+    assert "postgresql://[redacted]@host/db" in done.out
     assert "hush" not in done.out
     assert str(user_file()) in done.err
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from burnish.core.engine import Engine
 from burnish.core.prompt import Prompt
 from burnish.core.sampling import Sampling
 from burnish.core.stop import Stop
+from burnish.engine import up, up_state
+from burnish.engine.background import KeptEngine
 from burnish.engine.layer import Layer
 from burnish.engine.limit import Limited
 from burnish.engine.lite import LiteLLMEngine
@@ -24,7 +27,7 @@ from burnish.engine.scripted import CAPABILITIES, Call, Reply, ScriptedEngine
 from burnish.engine.server import ServerEngine
 from burnish.engine.vllm import VLLMEngine
 from burnish.testing import EngineConformance
-from tests.server_kit import Chat, FakeServer, serving
+from tests.server_kit import MODEL, Chat, FakeServer, serving
 
 NUMBERS = ("One", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
 HOLDS_NOTHING = {
@@ -109,6 +112,21 @@ class TestServer(EngineConformance):
     @pytest.fixture
     def make_engine(self, server: FakeServer) -> Callable[[], Engine]:
         return lambda: ServerEngine(server.url)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+class TestBackground(EngineConformance):
+    @pytest.fixture
+    def make_engine(self, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Engine]]:
+        monkeypatch.setenv("BURNISH_HOME", str(tmp_path))
+        keeper = up_state.take(MODEL)  # The test keeps it itself.
+        assert keeper is not None
+        up_state.folder(MODEL).mkdir()
+        up_state.write(up_state.BackgroundEngine(name=MODEL, model="a/model", port=server.port, ready=True))
+        up_state.write_private(up_state.folder(MODEL) / "key", "none-of-your-business")
+        monkeypatch.setattr(up, "condition", lambda name: "ready")  # It would ask a server of this thread, and wait for it.
+        with keeper:
+            yield KeptEngine
 
 
 @pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="litellm is not installed")

@@ -42,9 +42,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/v1/models":
             right = self.headers["Authorization"] == "Bearer " + os.environ["VLLM_API_KEY"]
             status, body = (200, json.dumps({"data": [{"id": name}]})) if right else (401, "")
+        self.reply(status, body.encode())
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said, usage = {"role": "assistant", "content": "It is 42."}, {"prompt_tokens": 5, "completion_tokens": 4}
+        choice = {"index": 0, "delta" if asked.get("stream") else "message": said, "finish_reason": "stop"}
+        body = json.dumps({"choices": [choice], "usage": usage})
+        if asked.get("stream"):
+            self.reply(200, f"data: {body}\\n\\ndata: [DONE]\\n\\n".encode(), "text/event-stream")
+        else:
+            self.reply(200, body.encode())
+    def reply(self, status, body, kind="application/json"):
         self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body)
     def log_message(self, *_):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
@@ -242,7 +255,7 @@ def test_the_command_line(burnish, home: Path, tmp_path: Path, monkeypatch: pyte
     key = Path(up.data["engine_args"]["api_key_file"]).read_text()
 
     again = burnish("engine", "up", "--model", "tiny", "--engine-arg", "max_model_len=64")
-    assert again.out.startswith(f"--engine server --engine-arg base_url={up.data['url']} --engine-arg api_key_file=")
+    assert again.out == "--engine background --engine-arg name=tiny\n"
     (listed,) = burnish("engine", "status", "--json").data
     assert (listed["name"], listed["state"], listed["keeper"]) == ("tiny", "ready", up.data["keeper"])
     assert key not in json.dumps(listed) + up.out + again.out + again.err

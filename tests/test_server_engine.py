@@ -585,7 +585,7 @@ async def test_another_model_at_the_same_place_is_refused() -> None:
 
 
 async def test_a_thousand_calls_at_once_finish() -> None:
-    async with serving(Chat(latency=0.05), host="localhost") as server, ServerEngine(server.url) as started:
+    async with serving(Chat(latency=0.2), host="localhost") as server, ServerEngine(server.url) as started:
         server.requests.clear()
         server.peak = 0
         calls = (started.generate(HELLO, Sampling(seed=i), stop=Stop() if i % 2 else None) for i in range(1000))

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import re
 import urllib.request
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,10 @@ from burnish.core.prompt import Prompt
 from burnish.core.sampling import Sampling
 from burnish.core.stop import Stop
 from burnish.engine.server import ServerEngine
+from tests.fault_works import LIVE
 from tests.helpers import rows, session
+from tests.kill_kit import check_record
+from tests.test_faults import Server, Trial
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
 
@@ -153,3 +156,21 @@ def _running(url: str) -> float:
         found = re.search(r"^vllm:num_requests_running\S* (\S+)$", answer.read().decode(), re.MULTILINE)
     assert found
     return float(found[1])
+
+
+@pytest.mark.parametrize("work", list(LIVE))
+async def test_kills_of_burnish_beside_it_repeat_no_finished_call(
+    url: str, tmp_path: Path, record_property: Callable[[str, object], None], work: str
+) -> None:
+    server = Server()
+    try:
+        trial = Trial(server, tmp_path, work, f"sqlite:///{tmp_path}/runs.db", engine=url)
+        for point, hit in (("after_intent", 2), ("after_response", 3), ("after_queued", 2), ("before_ack", 2), ("before_end", 1)):
+            assert trial.go(point, hit)
+        trial.end()
+    finally:
+        server.close()
+    record_property("kills", trial.kills)
+    record_property("kills in the midst of a run", trial.midway)
+    assert trial.kills == trial.midway == 5
+    check_record(trial)
