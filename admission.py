@@ -12,6 +12,7 @@ from .core.redact import is_withheld, redact
 from .core.runs import RunSpec
 from .core.sampling import Sampling
 from .core.task import Task
+from .core.text import one_line
 
 
 def distinct(tasks: Sequence[Task]) -> None:
@@ -54,19 +55,32 @@ def priced(engines: Mapping[str, Engine]) -> None:
             )
 
 
+def engines_differ(stored: Mapping[str, Json], engines: Mapping[str, Engine]) -> str:
+    """In words how engines differ from those that are stored, in the first role where they do; empty if they are the same.
+
+    A role that only one side names has the default engine on the other. One that had none at all may have any.
+    """
+    for role in (*stored, *sorted(engines.keys() - stored.keys())):
+        before, engine = stored.get(role) or stored.get("default"), engines.get(role) or engines.get("default")
+        if before is None:
+            continue
+        described = cast("Mapping[str, Json]", redact(engine.info.to_json() if engine else {}))
+        if differ := engine_difference(before, described):
+            return differ if role == "default" else f"in the role {one_line(role)!r}, {differ}"
+    return ""
+
+
 def same_engines(spec: RunSpec, engines: Mapping[str, Engine]) -> None:
-    """Refuse to go on with a run by another engine than it began with.
+    """Refuse to go on with a run by another engine than it began with, in any role.
 
     Raises:
         EngineUnavailable: a role has none, or another one.
     """
-    for role, stored in spec.engines.items():
-        engine = engines.get(role) or engines.get("default")
-        if engine is None:
+    for role in spec.engines:
+        if not (engines.get(role) or engines.get("default")):
             raise EngineUnavailable(f"the run used an engine for the role {role!r}, this session has none", hint="give one")
-        differ = engine_difference(stored, cast("Mapping[str, Json]", redact(engine.info.to_json())))
-        if differ:
-            raise EngineUnavailable(f"the run began with another engine: {differ}", hint="resume with the engine it began with")
+    if differ := engines_differ(spec.engines, engines):
+        raise EngineUnavailable(f"the run began with another engine: {differ}", hint="resume with the engine it began with")
 
 
 def nothing_withheld(spec: RunSpec, settings: Mapping[str, Json]) -> None:

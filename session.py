@@ -167,16 +167,18 @@ class Session:
         seed: int = 0,
         name: str = "",
         about: Mapping[str, Json] | None = None,
+        known: int | None = None,
         on_start: Callable[[str], None] | None = None,
     ) -> AsyncIterator[Result]:
         """Run a graph on many tasks at once, each with the budget; gives results as they come.
 
         A run that fails is a result with an error; the others go on. Each run's seed derives from `seed` and its task's id.
-        `about` is stored with the batch, `on_start` is told its id.
+        `about` is stored with the batch, `on_start` is told its id. With `known` it is to be the only one of its name, but for
+        so many that the caller has seen.
 
         Raises:
             ConfigError: two tasks have one id, or the graph or its settings are wrong; nothing has started then.
-            StoreError: the storage failed.
+            StoreError: the storage failed; or somebody else has begun a batch of this name, with the code `name_taken`.
         """
         listed = [Task.of(t) for t in tasks]
         distinct(listed)
@@ -189,10 +191,13 @@ class Session:
             "seed": seed,
             **(about or {}),
         }
-        batch_id = await self.store.create_batch(config, name)
+        batch_id = new_run_id() if known is not None else await self.store.create_batch(config, name)
         # Tasks that sampled with one seed would have their luck in common.
         specs = [self._spec(graph, t, settings, limits, derived_seed(seed, t.id), batch_id) for t in listed]
-        await self.store.create_runs(specs)
+        if known is None:
+            await self.store.create_runs(specs)
+        else:
+            await self.store.create_only_batch(batch_id, config, name, specs, known)
         if on_start:
             on_start(batch_id)
         async for result in self._all([s.id for s in specs], built):

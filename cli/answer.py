@@ -140,7 +140,8 @@ def _replies(listed: list[Asked], words: Words, number: int | None) -> Iterator[
     if not sys.stdin.isatty():
         for asked in chosen:
             say("\n".join(question_lines(asked)))
-        raise ConfigError("no answer was given", hint=how(chosen[0].question))
+        which = f"--question {chosen[0].number}, and " if len(chosen) > 1 else ""
+        raise ConfigError("no answer was given", hint=which + how(chosen[0].question))
     return ((asked.number, _asked(asked, words.by)) for asked in chosen)
 
 

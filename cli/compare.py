@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from ..core.errors import BurnishError, ConfigError
+from ..core.errors import BurnishError, ConfigError, Fenced
 from ..core.task import Task
 from ..core.text import one_line
 from .advice import advise
 from .engines import chosen_engine
-from .errors import FAILURE, INTERRUPTED, OK
+from .errors import FAILURE, FENCED, INTERRUPTED, OK
 from .options import AsJson, Concurrency, Engine, EngineArg, Model, Role, Store
-from .output import emit, quiet_stdout, say, show, show_table
+from .output import count, emit, quiet_stdout, say, show, show_table
 from .project import Project, load_project
 from .running import opened
 from .signals import Signals, drive
@@ -52,6 +52,8 @@ class Outcome:
     covered: dict[str, float]
     failed: int = 0
     """Runs that ended with an error, in this call."""
+    elsewhere: int = 0
+    """Runs that another process is at work on."""
     interrupted: bool = False
 
 
@@ -101,7 +103,8 @@ def compare(
     command again goes on, or shows the tables at no cost. With --pool arms are replayed on stored samples.
     With --json one envelope: data is {plan, models, arms: [{accuracy, against_baseline, cost, verification, ...}]}.
 
-    Exit status: 0 done; 1 a run failed; 2 wrong usage; 5 no engine; 6 store; 130 interrupted.
+    Exit status: 0 done; 1 a run failed; 2 wrong usage; 5 no engine; 6 store; 7 another process has some of the runs;
+    130 interrupted.
     """
     from ..compare.plan import Arm
 
@@ -155,9 +158,9 @@ async def _compared(
     try:
         plan = _planned(opened_store, name, arms, tasks, settings)
         carry.check(plan)
-        failed = 0
+        failed, busy = 0, list[str]()
         if carry.left(opened_store.reader(), plan):
-            failed = await _carried_out(opened_store, plan, order, signals)
+            failed, busy = await _carried_out(opened_store, plan, order, signals)
         reader = opened_store.reader()
         return Outcome(
             plan=plan,
@@ -165,6 +168,7 @@ async def _compared(
             models=measure.models(reader, plan),
             covered=measure.covered_seconds(reader, plan),
             failed=failed,
+            elsewhere=sum(reader.run(run_id).status != "done" for run_id in busy),
             interrupted=signals.requested,
         )
     finally:
@@ -194,14 +198,15 @@ def _planned(
     return Plan.of(name, arms, tasks or (), seeds, budget, baseline)
 
 
-async def _carried_out(store: OpenStore, plan: Plan, order: Order, signals: Signals) -> int:
-    """Run what is left; how many runs failed."""
+async def _carried_out(store: OpenStore, plan: Plan, order: Order, signals: Signals) -> tuple[int, list[str]]:
+    """Run what is left; how many runs failed, and which ones another process was at work on."""
     from ..compare import carry
     from ..compare.progress import Quarters
     from ..session import Session
     from ..stats import power_sentence
 
-    say(f"comparison {plan.name}: {len(plan.arms)} arms, {len(plan.tasks)} tasks, {len(plan.seeds)} seeds")
+    sizes = (count(len(many), one) for many, one in ((plan.arms, "arm"), (plan.tasks, "task"), (plan.seeds, "seed")))
+    say(f"comparison {plan.name}: {', '.join(sizes)}")
     say(power_sentence(len(plan.tasks), runs=len(plan.seeds)))
     for arm in plan.arms:
         advise(store.reader(), arm.graph, arm.settings, arm.prepared(plan.tasks))
@@ -209,16 +214,17 @@ async def _carried_out(store: OpenStore, plan: Plan, order: Order, signals: Sign
     session = Session(engines=made.engines, store=store, concurrency=order.concurrency, recipes=made.recipes, grade_all=True)
     async with opened(session, signals, made.name) as running:
         try:
-            failed = await carry.carry_out(running, plan, Quarters(len(plan.tasks), say))
+            ended = await carry.carry_out(running, plan, Quarters(len(plan.tasks), say))
         except BurnishError as e:
             if signals.requested:
-                return 0
+                return 0, []
             e.hint = e.hint or f"go on with it: burnish compare --name {plan.name}"
             raise
+    failed = [r for r in ended if not isinstance(r.error, Fenced)]
     if failed:
         first = failed[0]
-        say(f"{len(failed):,} runs failed, the first {first.task_id}: {one_line(str(first.error), 300)}")
-    return len(failed)
+        say(f"{count(len(failed), 'run')} failed, the first {first.task_id}: {one_line(str(first.error), 300)}")
+    return len(failed), [r.run_id for r in ended if isinstance(r.error, Fenced)]
 
 
 async def _replayed(
@@ -267,7 +273,11 @@ def _show(outcome: Outcome, picture: Path | None, *, as_json: bool) -> int:
             show()
         for line in report.notes(plan, arms, outcome.models):
             show(line)
+    if outcome.elsewhere:
+        say(f"another process is at work on {count(outcome.elsewhere, 'run')} of it")
     unfinished = len(arms) < len(plan.arms)
-    if unfinished or outcome.failed:
+    if unfinished or outcome.failed or outcome.elsewhere:
         say(f"go on with it: burnish compare --name {plan.name}")
-    return INTERRUPTED if outcome.interrupted and unfinished else FAILURE if unfinished or outcome.failed else OK
+    if outcome.interrupted and unfinished:
+        return INTERRUPTED
+    return FAILURE if outcome.failed else FENCED if outcome.elsewhere else FAILURE if unfinished else OK

@@ -28,7 +28,7 @@ from ..core.errors import BurnishError
 from ..core.text import one_line, printable
 from .output import emit_error, say
 
-OK, FAILURE, USAGE, UNVERIFIED, BUDGET, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 8, 130
+OK, FAILURE, USAGE, UNVERIFIED, BUDGET, FENCED, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 7, 8, 130
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -37,8 +37,8 @@ def wants_json(arguments: Sequence[str]) -> bool:
     return "--json" in before or os.environ.get("BURNISH_JSON", "").lower() in ("1", "true", "yes", "on")
 
 
-def report(error: BaseException, *, as_json: bool) -> int:
-    """Tell the user of an error. Returns the exit status."""
+def report(error: BaseException, *, as_json: bool, arguments: Sequence[str] = ()) -> int:
+    """Tell the user of an error that a command line ended with. Returns the exit status."""
     match error:
         case BurnishError():
             found = {"kind": error.code, "message": error.message, "hint": error.hint}
@@ -47,7 +47,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
             status = error.exit_code
         case TyperException():
             message = _without_pydantic(error.format_message().rstrip("."))
-            found = {"kind": "usage", "message": message[:1].lower() + message[1:], "hint": _help_of(error)}
+            found = {"kind": "usage", "message": message[:1].lower() + message[1:], "hint": _help_of(error, arguments)}
             status = USAGE
         case KeyboardInterrupt():
             found = {"kind": "interrupted", "message": "interrupted", "hint": ""}
@@ -73,6 +73,18 @@ def _without_pydantic(message: str) -> str:
     return message.replace(": Input should be ", ": it should be ")
 
 
-def _help_of(error: TyperException) -> str:
+def _help_of(error: TyperException, arguments: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help" if context else "burnish --help"
+    return f"{context.command_path if context else _command_of(arguments)} --help"
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """The command that a line names: an error of one of its options may not say to which it belongs."""
+    from .commands import COMMANDS, load
+
+    words = iter(a for a in arguments if not a.startswith("-"))
+    name = next(words, "")
+    if name not in COMMANDS:
+        return "burnish"
+    sub = next(words, "")
+    return f"burnish {name} {sub}" if sub in getattr(load(name), "commands", ()) else f"burnish {name}"

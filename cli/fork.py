@@ -79,7 +79,7 @@ def fork(
         check_graph(spec, graph)
         (group,) = grouped([spec], EngineFlags(engine=engine, model=model, args=engine_arg or (), roles=role or ()))
         ended = drive(lambda signals: _forked(spec, at, group, changes, store, signals))
-    return show_one(ended, as_json=as_json)
+    return show_one(ended, as_json=as_json, store=store)
 
 
 async def _forked(spec: RunSpec, at: str, group: Group, changes: dict[str, Json], store: str | None, signals: Signals) -> Result:
@@ -89,4 +89,4 @@ async def _forked(spec: RunSpec, at: str, group: Group, changes: dict[str, Json]
     wanted: dict[str, Any] = changes
     async with opened(session, signals, group.made.name) as running:
         work = running.fork(spec.id, at, on_start=lambda run_id: say(f"run {run_id}, forked from {short(spec.id)}"), **wanted)
-        return await one(work)
+        return await one(running, work)

@@ -78,5 +78,5 @@ def invoke(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return FAILURE
     except (Exception, KeyboardInterrupt) as e:
-        return report(e, as_json=wants_json(arguments))
+        return report(e, as_json=wants_json(arguments), arguments=arguments)
     return status if isinstance(status, int) else 0

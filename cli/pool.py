@@ -62,7 +62,7 @@ def draw_pool(
     {name, batch_id, tasks, drawn, failed: [{task_id, error}], finished}; drawn counts this command's tasks.
 
     Exit status: 0 done; 1 a task failed; 2 wrong usage, or a pool of this name with other tasks, k, settings or model; 5 no
-    engine; 6 store; 130 interrupted.
+    engine; 6 store, or another process has just begun a pool of this name; 130 interrupted.
     """
     from ..compare.draw import Order
     from .task_source import listed_tasks

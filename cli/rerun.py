@@ -56,7 +56,7 @@ def rerun(file: str, flags: Flags, *, as_json: bool) -> int:
         check_task(spec.task)
         (group,) = grouped([spec], flags.engines)
         ended = drive(lambda signals: _run(spec, group, flags.store, signals))
-    return show_one(ended, as_json=as_json)
+    return show_one(ended, as_json=as_json, store=flags.store)
 
 
 def read_config(path: Path) -> RunSpec:
@@ -120,4 +120,4 @@ async def _run(spec: RunSpec, group: Group, store: str | None, signals: Signals)
             seed=spec.seed,
             on_start=lambda run_id: say(f"run {run_id}"),
         )
-        return await one(work)
+        return await one(running, work)

@@ -92,8 +92,8 @@ def usage_lines(usage: Usage) -> list[str]:
     return [f"usage: {calls}, {tokens}, {usage.seconds:.1f} s{money}", f"verifier: {judging}{own}"]
 
 
-def summary_lines(result: Result) -> list[str]:
-    """What is said of a single run beside its answer."""
+def summary_lines(result: Result, abstained: Sequence[str] = ()) -> list[str]:
+    """What is said of a single run beside its answer; `abstained` why verifiers did not judge."""
     first = word(result) + (f", score {number(result.score)}" if result.score is not None else "")
     lines = [first]
     if result.budget_limit:
@@ -101,7 +101,7 @@ def summary_lines(result: Result) -> list[str]:
     if result.grade:
         score = f", score {number(result.grade.score)}" if result.grade.score is not None else ""
         lines.append(f"grade: {result.grade.outcome}{score}")
-    return [*lines, *usage_lines(result.usage), f"trace: burnish runs show {short(result.run_id)}"]
+    return [*lines, *usage_lines(result.usage), *abstained, f"trace: burnish runs show {short(result.run_id)}"]
 
 
 @dataclass(frozen=True)

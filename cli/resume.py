@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..core.errors import BurnishError, ConfigError, Fenced, Waiting
+from ..core.errors import BurnishError, ConfigError, Fenced, StoreError, Waiting
 from ..core.result import Result
-from ..core.text import one_line
+from ..core.text import one_line, printable
+from .errors import OK
 from .lookup import batch_id, is_running, reader
 from .output import count, quiet_stdout, say, short
 from .project import load_project
+from .questions import name_questions
 from .running import Batch, one, opened, show_one
 from .signals import Signals, drive
 from .stored_engines import EngineFlags, Group, grouped
@@ -20,6 +22,7 @@ from .stored_engines import EngineFlags, Group, grouped
 if TYPE_CHECKING:
     from ..core.runs import RunSpec
     from ..session import Session
+    from ..traces.reader import Reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,45 +49,111 @@ def resume_runs(wanted: Wanted, *, as_json: bool) -> int:
         raise ConfigError("say which runs are to go on", hint="one of: ID, --batch ID, --all")
     if wanted.engines.engine is None and (wanted.engines.args or wanted.engines.model):
         raise ConfigError("--model and --engine-arg go with --engine", hint="without it the engine is made as stored")
-    specs, batch = _found(wanted)
-    if not specs:
-        say("nothing to go on with: all runs are done, running or waiting for answers")
-        if as_json:
-            Batch(id=batch).show(as_json=True)
-        return 0
+    if wanted.run is not None:
+        with quiet_stdout():
+            group = _able(_named(wanted.run, wanted.store), wanted)
+            ended = drive(lambda signals: _single(group, wanted, signals))
+        return show_one(ended, as_json=as_json, store=wanted.store)
+    return _resume_several(wanted, as_json=as_json)
+
+
+def _resume_several(wanted: Wanted, *, as_json: bool) -> int:
     with quiet_stdout():
-        for spec in specs:
-            check_graph(spec, wanted.graph)
-            _check_roles(spec, wanted.engines)
-        groups = grouped(specs, wanted.engines)
-        ended = drive(
-            lambda signals: _single(groups[0], wanted, signals) if wanted.run else _several(groups, wanted, batch, signals)
-        )
-    return ended.show(as_json=as_json) if isinstance(ended, Batch) else show_one(ended, as_json=as_json)
+        specs, ended = _found(wanted)
+        groups = _able_of_several(specs, wanted, ended.left_alone)
+        if groups:
+            drive(lambda signals: _several(groups, ended, wanted, signals))
+    if groups or as_json:
+        return ended.show(as_json=as_json, store=wanted.store)
+    say("nothing to go on with: all runs are done, running or waiting for answers")
+    return OK
 
 
-def _found(wanted: Wanted) -> tuple[list[RunSpec], str | None]:
-    """The runs to go on with, the oldest first; those that another process is at work on are left out of several."""
+def _named(run_id: str, store: str | None) -> RunSpec:
+    """The one run to go on with.
+
+    Raises:
+        BurnishError: it is done, or waits, or another process is at work on it, or it cannot be read.
+    """
+    with reader(store) as found:
+        row = found.run(run_id)
+        if row.status == "done":
+            raise ConfigError(f"the run {short(row.id)} is done", hint=f"look at it: burnish runs show {short(row.id)}")
+        if is_running(row):
+            raise Fenced(f"the run {short(row.id)} is running in another process", hint="wait for it, or stop that process")
+        if row.status == "waiting":
+            waiting = Waiting(f"the run {short(row.id)} {row.error}")
+            name_questions(waiting, found, row.id)
+            raise waiting
+        return _spec(found, row.id)
+
+
+def _found(wanted: Wanted) -> tuple[list[RunSpec], Batch]:
+    """The runs to go on with, the oldest first, without those that other processes are at work on.
+
+    What cannot be read is in the batch's `left_alone`.
+    """
     with reader(wanted.store) as found:
-        if wanted.run is not None:
-            row = found.run(wanted.run)
-            if row.status == "done":
-                raise ConfigError(f"the run {short(row.id)} is done", hint=f"look at it: burnish runs show {short(row.id)}")
-            if is_running(row):
-                raise Fenced(f"the run {short(row.id)} is running in another process", hint="wait for it, or stop that process")
-            if row.status == "waiting":
-                raise Waiting(f"the run {short(row.id)} {row.error}", hint=f"burnish runs answer {short(row.id)}")
-            return [found.spec(row.id)], None
         batch = batch_id(found, wanted.batch) if wanted.batch is not None else None
-        ids = found.unfinished(batch)
+        ids, ended = found.unfinished(batch), Batch(id=batch)
+        specs: list[RunSpec] = []
         busy = {run.id for run in found.runs(status="running", batch=batch, limit=len(ids) + 1) if is_running(run)}
         asking = {run.id for run in found.runs(status="waiting", batch=batch, limit=len(ids) + 1)}
-        free = [run_id for run_id in ids if run_id not in busy | asking]
         if busy:
             say(f"left alone, as other processes run them: {count(len(busy), 'run')}")
         if asking:
             say(f"left alone, as they wait for answers: {count(len(asking), 'run')}: burnish runs list --status waiting")
-        return [found.spec(run_id) for run_id in free], batch
+        for run_id in (i for i in ids if i not in busy | asking):
+            try:
+                specs.append(_spec(found, run_id))
+            except BurnishError as e:
+                ended.left_alone[run_id] = e
+        return specs, ended
+
+
+def _spec(found: Reader, run_id: str) -> RunSpec:
+    try:
+        return found.spec(run_id)
+    except (ValueError, TypeError, KeyError, AttributeError) as e:
+        what = f"what the run {short(run_id)} is to do cannot be read: {type(e).__name__}: {one_line(str(e), 100)}"
+        raise StoreError(what, hint="look with: burnish db check", code="unreadable") from e
+
+
+def _able(spec: RunSpec, wanted: Wanted) -> Group:
+    """A run with its engines.
+
+    Raises:
+        BurnishError: it cannot go on.
+    """
+    check_graph(spec, wanted.graph)
+    _check_roles(spec, wanted.engines)
+    (group,) = grouped([spec], wanted.engines)
+    return group
+
+
+def _able_of_several(specs: list[RunSpec], wanted: Wanted, refused: dict[str, BurnishError]) -> list[Group]:
+    """The runs that can go on, by their engines. Of the others it is said why they do not.
+
+    Raises:
+        BurnishError: none can go on; this is the first one's reason.
+    """
+    able: list[RunSpec] = []
+    for spec in specs:
+        try:
+            check_graph(spec, wanted.graph)
+            _check_roles(spec, wanted.engines)
+            able.append(spec)
+        except ConfigError as e:
+            refused[spec.id] = e
+    groups = grouped(able, wanted.engines, refused)
+    first = next(iter(refused.values()), None)
+    for run_id, error in refused.items():
+        # A reason that all have in common is told once, as the error.
+        if groups or str(error) != str(first):
+            say(f"left alone: {short(run_id)}: {printable(str(error))}")
+    if first is not None and not groups:
+        raise first
+    return groups
 
 
 def check_graph(spec: RunSpec, target: str | None) -> None:
@@ -135,20 +204,18 @@ async def _single(group: Group, wanted: Wanted, signals: Signals) -> Result:
     spec = group.specs[0]
     async with opened(_session(group, wanted), signals, group.made.name) as session:
         say(f"run {spec.id}")
-        return await one(session.resume(spec.id, _graph_of(spec, wanted)))
+        return await one(session, session.resume(spec.id, _graph_of(spec, wanted)))
 
 
-async def _several(groups: list[Group], wanted: Wanted, batch: str | None, signals: Signals) -> Batch:
-    ended = Batch(id=batch)
+async def _several(groups: list[Group], ended: Batch, wanted: Wanted, signals: Signals) -> None:
     for group in groups:
         if signals.requested:
             ended.skip(len(group.specs))
             continue
         async with opened(_session(group, wanted), signals, group.made.name) as session:
-            say(f"batch {batch}" if batch else count(len(group.specs), "run"))
+            say(f"batch {ended.id}" if ended.id else count(len(group.specs), "run"))
             await ended.collect(_resumed(session, group, wanted), len(group.specs), signals)
         signals.session = None
-    return ended
 
 
 async def _resumed(session: Session, group: Group, wanted: Wanted) -> AsyncIterator[Result]:

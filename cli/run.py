@@ -118,7 +118,9 @@ def run(
         from .dry_run import dry_run as show_plan
 
         return show_plan(order, as_json=as_json)
-    return ended.show(as_json=as_json) if isinstance(ended, Batch) else show_one(ended, as_json=as_json)
+    if isinstance(ended, Batch):
+        return ended.show(as_json=as_json, store=order.store)
+    return show_one(ended, as_json=as_json, store=order.store)
 
 
 def _check_graph(graph: str, settings: dict[str, Json]) -> None:
@@ -131,6 +133,7 @@ def _check_graph(graph: str, settings: dict[str, Json]) -> None:
 async def _single(order: Order, signals: Signals) -> Result:
     async with opened(order.session(), signals, order.made.name) as session:
         return await one(
+            session,
             session.run(
                 order.graph,
                 order.tasks[0],
@@ -138,7 +141,7 @@ async def _single(order: Order, signals: Signals) -> Result:
                 budget=order.budget,
                 seed=order.seed,
                 on_start=lambda run_id: say(f"run {run_id}"),
-            )
+            ),
         )
 
 

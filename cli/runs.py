@@ -142,7 +142,8 @@ def resume(
     """Go on with runs that were cut short. What is recorded is read, not done again.
 
     The engine is made as it was made for the run, unless flags name another way to the same engine. Output and exit status
-    are those of burnish run; with --batch or --all, those of a batch.
+    are those of burnish run; with --batch or --all, those of a batch, and data.left_alone is [{run_id, kind, message, hint}]:
+    runs that cannot go on, which hold up no others.
     """
     from .resume import Wanted, resume_runs
     from .stored_engines import EngineFlags

@@ -12,15 +12,21 @@ from ..core.human import ASK
 from ..core.ids import Json, canonical_json
 from ..core.text import one_line, printable
 from ..traces.questions import questions, spoken
+from .abstentions import causes
 from .answer import how, question_lines
 from .lookup import ended, is_running, moment
 from .output import indented, number, paint, short, show, show_table
+from .questions import answer_command
 from .results import COLOURS, usage_lines
 
 if TYPE_CHECKING:
     from ..core.runs import RunSpec
     from ..traces.reader import Reader
     from ..traces.views import CallRow, CandidateRow, DecisionRow, RunRow, VerdictRow
+
+
+_NAMED = 5
+"""Most candidates that are named with a reason that they share."""
 
 
 def run_json(reader: Reader, run_id: str, *, content: bool) -> dict[str, Json]:
@@ -99,12 +105,14 @@ def _print_facts(run: RunRow, spec: RunSpec) -> None:
 
 def _print_questions(reader: Reader, run_id: str) -> None:
     """What the run asked, with what was said, or how it can be answered."""
-    for asked in questions(reader, run_id):
+    listed = questions(reader, run_id)
+    unanswered = [asked for asked in listed if asked.reply is None]
+    for asked in listed:
         show()
         for line in question_lines(asked):
             show(line)
         if asked.reply is None:
-            show(f"  answer it: burnish runs answer {short(run_id)}, {how(asked.question)}")
+            show(f"  answer it: {answer_command(run_id, unanswered, asked.number)}, {how(asked.question)}")
             continue
         by = f" by {one_line(asked.reply.by, 40)}" if asked.reply.by else ""
         show(f"  answered{by}:")
@@ -124,6 +132,13 @@ def _print_candidates(reader: Reader, run: RunRow, *, content: bool) -> None:
             rows.append([mark, short(c.id), c.kind, *what, v.reason if v else "", c.answer or "", one_line(c.preview)])
     show()
     show_table(["", "CANDIDATE", "KIND", "VERDICT", "SCORE", "VERIFIER", "REASON", "KEY", "TEXT"], rows, COLOURS)
+    on: defaultdict[str, list[str]] = defaultdict(list)
+    for c in candidates:
+        for why in causes(reader, said[c.id]):
+            on[why].append(short(c.id))
+    for why, ids in on.items():
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        show(f"abstained on {', '.join(ids[:_NAMED])}{more}: {why}")
     if content:
         for c in candidates:
             _print_content(reader, c, said[c.id])

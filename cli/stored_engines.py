@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ..core.errors import ConfigError
+from ..core.errors import BurnishError, ConfigError
 from ..core.ids import Json, canonical_json
 from .engines import Made, made_of, recipe_for, role_recipes
 from .output import short
@@ -39,8 +39,10 @@ class Group:
     specs: list[RunSpec]
 
 
-def grouped(specs: Sequence[RunSpec], flags: EngineFlags = AS_STORED) -> list[Group]:
-    """Runs by their engines.
+def grouped(
+    specs: Sequence[RunSpec], flags: EngineFlags = AS_STORED, refused: dict[str, BurnishError] | None = None
+) -> list[Group]:
+    """Runs by their engines. Those whose engine cannot be made are noted in `refused` by their ids, if it is given.
 
     Raises:
         ConfigError: how an engine was made is not stored, or it cannot be made again.
@@ -48,12 +50,23 @@ def grouped(specs: Sequence[RunSpec], flags: EngineFlags = AS_STORED) -> list[Gr
     """
     project = load_project() if flags != AS_STORED else Project()
     groups: dict[str, Group] = {}
+    failed: dict[str, BurnishError] = {}
     for spec in specs:
-        recipes = _recipes(spec, flags, project)
-        key = canonical_json(recipes)
-        if key not in groups:
-            groups[key] = Group(made_of(recipes), [])
-        groups[key].specs.append(spec)
+        key = ""
+        try:
+            recipes = _recipes(spec, flags, project)
+            key = canonical_json(recipes)
+            if key in failed:
+                raise failed[key]
+            if key not in groups:
+                groups[key] = Group(made_of(recipes), [])
+            groups[key].specs.append(spec)
+        except BurnishError as e:
+            if refused is None:
+                raise
+            refused[spec.id] = e
+            if key:
+                failed[key] = e
     return list(groups.values())
 
 

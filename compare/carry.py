@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from ..core.engine import engine_difference
-from ..core.errors import ConfigError
+from ..admission import engines_differ
+from ..core.errors import ConfigError, StoreError
 from ..core.ids import Json, canonical_json
 from ..core.redact import redact
 from ..core.result import Result
@@ -116,15 +117,11 @@ def check_engines(reader: Reader, plan: Plan, engines: Mapping[str, Engine]) -> 
     """
     for batch in batches_of(reader, plan).values():
         for row in reader.runs(batch=batch.id, limit=1):
-            before = reader.spec(row.id).engines
-            for role in (*before, *(engines.keys() - before.keys())):
-                engine = engines.get(role) or engines.get("default")
-                described = engine.info.to_json() if engine else {}
-                if differ := engine_difference(before.get(role) or before.get("default"), described):
-                    raise ConfigError(
-                        f"the comparison {one_line(plan.name)} was begun by another engine: {differ}",
-                        hint="go on with that one, or give this comparison another name: --name NAME",
-                    )
+            if differ := engines_differ(reader.spec(row.id).engines, engines):
+                raise ConfigError(
+                    f"the comparison {one_line(plan.name)} was begun by another engine: {differ}",
+                    hint="go on with that one, or give this comparison another name: --name NAME",
+                )
 
 
 async def carry_out(session: Session, plan: Plan, progress: Progress | None = None) -> list[Result]:
@@ -135,39 +132,60 @@ async def carry_out(session: Session, plan: Plan, progress: Progress | None = No
         ConfigError: as `left`, `check_engines` and `check_budgets`.
     """
     reader, failed = session.store.reader(), list[Result]()
-    before = stored(reader, plan.name)
     engine = session.engines.get("proposer") or session.engines["default"]
     check_engines(reader, plan, session.engines)
     check_budgets(plan, engine)
     for arm, seed in left(reader, plan):
-        name = plan.batch_name(arm, seed)
-        begun = batches_of(reader, plan).get((arm.name, seed))
-        if begun is not None:
-            results = session.resume_all(reader.unfinished(begun.id))
-        else:
-            about: dict[str, Json] = {_ABOUT: plan.to_json()}
-            if before is None:
-                # Once is enough: an arm may change the verifiers of its tasks, so they cannot be read from its runs.
-                about[_TASKS], before = [t.to_json() for t in plan.tasks], plan
-            results = session.batch(
-                arm.graph,
-                arm.prepared(plan.tasks),
-                settings=arm.settings,
-                budget=plan.budget_of(arm),
-                seed=seed,
-                name=name,
-                about=about,
-            )
-        async for result in results:
-            if progress:
-                progress(arm, seed, result)
-            if result.error is not None:
-                if result.error.code == "cancelled" or session.stop.requested:
-                    raise result.error
-                failed.append(result)
+        async with aclosing(_ended(session, plan, arm, seed)) as results:
+            async for result in results:
+                if progress:
+                    progress(arm, seed, result)
+                if result.error is not None:
+                    if result.error.code == "cancelled" or session.stop.requested:
+                        raise result.error
+                    failed.append(result)
         if session.stop.requested:
             return failed
     return failed
+
+
+async def _ended(session: Session, plan: Plan, arm: Arm, seed: int) -> AsyncGenerator[Result]:
+    """Begin the batch of an arm and seed, or go on with it, whoever began it; gives results as they come."""
+    reader, name = session.store.reader(), plan.batch_name(arm, seed)
+    # Counted first: what is stored between the two looks is then seen by one of them, or by the store.
+    known = sum(b.name == name and b.runs > 0 for b in reader.batches())
+    begun = batches_of(reader, plan).get((arm.name, seed))
+    if begun is None:
+        about: dict[str, Json] = {_ABOUT: plan.to_json()}
+        if stored(reader, plan.name) is None:
+            # Once is enough: an arm may change the verifiers of its tasks, so they cannot be read from its runs.
+            about[_TASKS] = [t.to_json() for t in plan.tasks]
+        batch = session.batch(
+            arm.graph,
+            arm.prepared(plan.tasks),
+            settings=arm.settings,
+            budget=plan.budget_of(arm),
+            seed=seed,
+            name=name,
+            about=about,
+            known=known,
+        )
+        try:
+            async with aclosing(cast("AsyncGenerator[Result]", batch)) as results:
+                async for result in results:
+                    yield result
+            return
+        except StoreError as e:
+            if e.code != "name_taken":
+                raise
+            left(reader, plan)  # Somebody else's comparison of this name may be another one.
+            begun = batches_of(reader, plan).get((arm.name, seed))
+            if begun is None:
+                raise
+    rest = session.resume_all(reader.unfinished(begun.id))
+    async with aclosing(cast("AsyncGenerator[Result]", rest)) as results:
+        async for result in results:
+            yield result
 
 
 def batches_of(reader: Reader, plan: Plan) -> dict[tuple[str, int], BatchRow]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.engine import engine_difference
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, StoreError
 from ..core.ids import Json, canonical_json, json_hash
 from ..core.redact import redact
 from ..core.result import Result
@@ -95,19 +95,21 @@ async def draw(session: Session, order: Order, before: BatchRow | None, on_start
     Raises:
         ConfigError: the engine is not the one that the pool was begun with.
         EngineUnavailable: it gives no log-probabilities although they are asked for.
+        StoreError: another process has begun a pool of this name meanwhile.
     """
+    name, reader = PREFIX + order.name, session.store.reader()
     if before is None:
         results = session.batch(
             "draw",
             order.tasks,
             settings=order.resolved(),
             seed=order.seed,
-            name=PREFIX + order.name,
+            name=name,
             about={ABOUT: order.to_json()},
+            known=_known(reader, name),
             on_start=on_start,
         )
     else:
-        reader = session.store.reader()
         left = reader.unfinished(before.id)
         if left:
             stored = reader.spec(left[0]).engines.get("default")
@@ -117,6 +119,20 @@ async def draw(session: Session, order: Order, before: BatchRow | None, on_start
         results = session.resume_all(left)
     async for result in results:
         yield result
+
+
+def _known(reader: Reader, name: str) -> int:
+    """Batches of this name that are no whole pools, and so in nobody's way.
+
+    Raises:
+        StoreError: one is a whole pool.
+    """
+    # Counted first: what is stored between the two looks is then seen by one of them, or by the store.
+    known = sum(b.name == name and b.runs > 0 for b in reader.batches())
+    if any(b.name == name for b in pool_batches(reader)):
+        what = f"another process has begun the pool {one_line(name.removeprefix(PREFIX))!r} meanwhile"
+        raise StoreError(what, hint="the same command again goes on with it", code="name_taken", retryable=True)
+    return known
 
 
 def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -240,4 +240,6 @@ def check_settings(builtin: Builtin, settings: Mapping[str, Json]) -> SamplingSe
         hint = f"settings of {builtin.name}: {', '.join(builtin.settings.model_fields)}"
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{builtin.name} has no setting {name!r}", hint=hint) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"{builtin.name} needs the setting {name!r}", hint=f"--set {name}=VALUE; {hint}") from None
         raise ConfigError(f"{builtin.name}: {name}={first['input']!r}: {first['msg']}", hint=hint) from None

@@ -1,5 +1,6 @@
 """`burnish compare` from the command line: tables and JSON, going on after a kill, what is refused."""
 
+import contextlib
 import json
 import random
 import sqlite3
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli_kit import burnish as burnish
-from tests.cli_kit import kill, program, start, until
+from tests.cli_kit import ended, kill, program, start, until
 
 ENGINE = ("--engine", "scripted", "--engine-arg", "accuracy=0.5")
 ARMS = ("single", "majority:n=3", "oracle=best_of_n:n=4,verifier=grader")
@@ -87,6 +88,26 @@ def test_a_killed_comparison_goes_on(tmp_path):
     for ours, theirs in zip(again.data["arms"][:2], whole.data["arms"][:2], strict=True):
         assert (ours["right"], ours["by_group"], ours["pass_at"]) == (theirs["right"], theirs["by_group"], theirs["pass_at"])
         assert ours["runs"] == 30
+
+
+def test_two_processes_at_one_comparison_do_not_call_each_other_a_failure(burnish, tmp_path):
+    slow = ("--engine", "scripted", "--engine-arg", "latency=4")
+    arguments = ("compare", "single", "--tasks", write_tasks(tmp_path, 1), *slow, "--name", "sums")
+    first = start(*arguments, cwd=tmp_path)
+
+    def begun() -> bool:
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(tmp_path / "burnish.db")) as db:
+            return db.execute("SELECT count(*) FROM run WHERE status = 'running'").fetchone() == (1,)
+        return False
+
+    until(begun)
+    second = burnish(*arguments)
+    assert second.status == 7
+    assert "another process is at work on 1 run of it" in second.err
+    assert "failed" not in second.err
+    assert "sums: 1 arm, 1 task, 1 seed\n" in second.err
+    assert ended(first).status == 0
+    assert burnish(*arguments).status == 0
 
 
 def test_a_picture_is_written(burnish, tmp_path):

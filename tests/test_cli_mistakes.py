@@ -25,6 +25,9 @@ MISTAKES = [
     ("run single x --engine server", 2, "missing a required argument: 'base_url'", "api_key_env"),
     ("run single x --engine background", 5, "no engine is in the background", "burnish engine up"),
     ("run single x --store sqlite:///no/x.db", 6, "cannot be opened", "make the folder"),
+    ("run episode x", 2, "episode needs the setting 'env'", "--set env=VALUE"),
+    ("run single x --store sqlite:///model", 6, "is a folder", "model/burnish.db"),
+    ("db stats --store sqlite:///model", 6, "is a folder", "model/burnish.db"),
     ("run single --tasks missing.jsonl", 2, "cannot be read", "check the path"),
     ("runs list --status odd", 2, "'--status': 'odd' is not one of", "burnish runs list --help"),
     ("runs list --store sqlite:///missing.db", 6, "there is no database", "--store"),
@@ -93,3 +96,18 @@ def test_a_picture_is_an_svg_and_the_format_goes_before_the_ending(burnish: Prog
     assert (tmp_path / "a.svg").read_text().startswith("<svg")
     assert burnish("graphs", "draw", "single", "--out", "b.svg", "--format", "mermaid").status == 0
     assert "graph TD" in (tmp_path / "b.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [("run single x --reference", "run"), ("runs list --since", "runs list"), ("--no-color runs --since", "runs"), ("--odd", "")],
+)
+def test_an_option_without_its_value_has_the_help_of_its_command(place: Program, line: str, command: str) -> None:
+    done = place(*line.split())
+    assert done.status == 2
+    assert f"hint: {f'burnish {command}'.strip()} --help\n" in done.err
+
+
+def test_a_file_that_is_no_database_is_said_once(place: Program) -> None:
+    Path("other.db").write_bytes(b"x" * 4096)
+    assert place("db", "stats", "--store", "sqlite:///other.db").err.count("not a database") == 1

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,21 @@ def test_show_tells_what_happened(burnish):
     plain = burnish("runs", "show", run_id)
     for part in (f"run {run_id}: rejected", QUESTION, "verifier: 3 verdicts", "mismatch", "decision: best_of_n chose"):
         assert part in plain.out
+
+
+def test_why_a_verifier_abstained_is_told(burnish):
+    Path("judge.py").write_text("def judge(task, text):\n    raise ValueError('no \\x1b[31mmeasure')\n")
+    Path("tasks.jsonl").write_text('{"prompt": "a", "id": "a"}\n{"prompt": "b", "id": "b"}\n')
+    judged = ("--verifier", "judge.py:judge", "--set", "n=3", "--engine", "scripted")
+    one = burnish("run", "best_of_n", QUESTION, *judged)
+    (why,) = [line for line in one.err.splitlines() if line.startswith("abstained: ")]
+    assert why.startswith("abstained: judge: verifier_error: ValueError: no \\x1b[31mmeasure (")
+    shown = burnish("runs", "show", one.err.splitlines()[-1].split()[-1]).out
+    assert len(re.findall(r"^abstained on \w{8}, \w{8}, \w{8}: judge: verifier_error: ValueError: no ", shown, re.M)) == 1
+    assert "\x1b" not in shown + one.err
+    batch = burnish("run", "best_of_n", "--tasks", "tasks.jsonl", *judged)
+    assert re.search(r"^abstained: judge: verifier_error: .* \(\d of \d abstentions\)$", batch.err, re.M)
+    assert "abstained: " not in burnish("run", "best_of_n", QUESTION, *RIGHT, *JUDGED).err
 
 
 def test_show_tells_votes_and_failed_calls(burnish):
@@ -128,27 +146,50 @@ def test_queued_runs_that_name_no_engine_need_one(burnish):
     assert (nothing.status, nothing.data["results"]) == (0, [])
 
 
+async def stopped_object() -> str:
+    """A run of a graph that was given as an object, stopped before its work."""
+    ids: list[str] = []
+    async with Session(make_engine("scripted"), store="sqlite:///burnish.db") as session:
+
+        def stop(run_id: str) -> None:
+            ids.append(run_id)
+            session.stop.request("test")
+
+        with pytest.raises(Cancelled):
+            await session.run(load_target("own.py:graph", what="graph"), QUESTION, settings={"suffix": "!"}, on_start=stop)
+    return ids[0]
+
+
 def test_a_run_of_a_graph_given_as_an_object_needs_it_named(burnish):
-    async def stopped() -> str:
-        ids: list[str] = []
-        async with Session(make_engine("scripted"), store="sqlite:///burnish.db") as session:
-
-            def stop(run_id: str) -> None:
-                ids.append(run_id)
-                session.stop.request("test")
-
-            with pytest.raises(Cancelled):
-                await session.run(load_target("own.py:graph", what="graph"), QUESTION, settings={"suffix": "!"}, on_start=stop)
-        return ids[0]
-
     Path("own.py").write_text(OWN)
-    run_id = asyncio.run(stopped())
-    plain = burnish("runs", "resume", run_id, "--engine", "scripted")
-    assert plain.status == 2
-    assert "--graph module:attribute" in plain.err
+    run_id = asyncio.run(stopped_object())
+    for which in (run_id, "--all"):
+        plain = burnish("runs", "resume", which, "--engine", "scripted")
+        assert plain.status == 2
+        assert "--graph module:attribute" in plain.err
+    assert f"burnish runs resume {run_id[-8:]} --graph FILE.py:ATTRIBUTE" in burnish("runs", "stuck").out
     named = burnish("runs", "resume", run_id, "--graph", "own.py:graph", "--engine", "scripted")
     assert named.status == 0
     assert named.out == QUESTION + "!\n"
+
+
+def test_runs_that_cannot_go_on_do_not_hold_up_the_others(burnish):
+    Path("own.py").write_text(OWN)
+    lost = asyncio.run(stopped_object())
+    damaged, *good = asyncio.run(many_runs(3))
+    with closing(sqlite3.connect("burnish.db")) as database, database:
+        database.execute("UPDATE run SET settings = '{\"n\": ' WHERE id = ?", [damaged])
+    assert burnish("runs", "resume", damaged, *RIGHT).status == 6
+    resumed = burnish("runs", "resume", "--all", *RIGHT, "--json")
+    assert resumed.status == 1
+    assert {r["run_id"] for r in resumed.data["results"]} == set(good)
+    assert {(r["run_id"], r["kind"]) for r in resumed.data["left_alone"]} == {(lost, "config"), (damaged, "unreadable")}
+    assert f"left alone: {lost[-8:]}: the graph" in resumed.err
+    assert f"left alone: {damaged[-8:]}: what the run {damaged[-8:]} is to do cannot be read" in resumed.err
+    # Nothing is left that can go on: the first reason is the error, as of a single run.
+    none = burnish("runs", "resume", "--all", *RIGHT)
+    assert none.status in (2, 6)
+    assert "left alone" in none.err
 
 
 REPEATED = """        candidate = await ctx.add(Completion(text=state["prompt"] + suffix))

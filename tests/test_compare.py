@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ from burnish.compare import carry, report
 from burnish.compare.plan import Arm, Plan
 from burnish.compare.summary import summarise
 from burnish.core.budget import Budget
-from burnish.core.errors import Cancelled
+from burnish.core.errors import Cancelled, Fenced
 from burnish.core.runs import Usage
 from burnish.engine.replies import Call, Reply
 from burnish.traces.store import Store
@@ -143,6 +144,16 @@ async def test_a_comparison_that_was_stopped_goes_on(tmp_path):
         for arm in what.arms
     ]
     assert counted[:3] == counted[3:]
+
+
+async def test_two_that_begin_one_comparison_share_its_runs(tmp_path):
+    what, path = plan("single", "majority:n=3"), f"sqlite:///{tmp_path}/runs.db"
+    engine = ScriptedEngine(guess)
+    async with Session(engine, store=path, grade_all=True) as one, Session(engine, store=path, grade_all=True) as other:
+        ended = await asyncio.gather(carry.carry_out(one, what), carry.carry_out(other, what))
+        assert {type(r.error) for results in ended for r in results} <= {Fenced}
+        assert engine.calls == 12 + 3 * 12
+        assert sorted(b.name for b in one.store.reader().batches()) == sorted(what.batch_name(arm, 0) for arm in what.arms)
 
 
 async def test_verifiers_are_measured_against_graders(tmp_path):

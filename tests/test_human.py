@@ -366,6 +366,60 @@ def test_the_other_programs_of_the_page_run(burnish, tmp_path):
     assert in_folder(burnish, commands[6], run_id).out == "blue\n"
 
 
+TWO = """
+from typing import Annotated, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+
+from burnish import Context
+
+
+class State(TypedDict, total=False):
+    prompt: str
+    told: Annotated[list, lambda a, b: [*a, *b]]
+    answer: str
+
+
+def asking(colour):
+    async def node(state, runtime):
+        return {"told": [(await runtime.context.ask(f"Is it {colour}?", kind="approve")).approved]}
+
+    return node
+
+
+async def end(state):
+    return {"answer": str(sorted(state["told"]))}
+
+
+def graph():
+    builder = StateGraph(State, context_schema=Context)
+    builder.add_node("end", end)
+    for colour in ("red", "blue"):
+        builder.add_node(colour, asking(colour))
+        builder.add_edge(START, colour)
+    builder.add_edge(["red", "blue"], "end")
+    builder.add_edge("end", END)
+    return builder
+"""
+
+
+def test_all_open_questions_are_named_with_the_command_for_one(burnish, tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    first = burnish("run", "two.py:graph", "x", "--engine", "scripted")
+    assert first.status == 8
+    [run_id, number] = re.findall(r"burnish runs answer (\w+) --question (\d+)$", first.err, re.M)[0]
+    again = burnish("runs", "resume", run_id)
+    for said in (first.err, again.err):
+        assert all(part in said for part in ("2 questions", "Is it red?", "Is it blue?", f"answer {run_id} --question {number}"))
+    numbers = [str(q["number"]) for q in burnish("runs", "show", run_id, "--json").data["questions"]]
+    shown = burnish("runs", "show", run_id).out
+    assert all(f"burnish runs answer {run_id} --question {n}, --approve" in shown for n in numbers)
+    assert f"--question {number}, and --approve" in burnish("runs", "answer", run_id).err
+    assert burnish("runs", "answer", run_id, "--question", number, "--approve").status == 8
+    assert f"burnish runs answer {run_id}, --approve" in burnish("runs", "show", run_id).out
+    assert burnish("runs", "answer", run_id, "--reject").out == "[False, True]\n"
+
+
 def test_an_answer_for_later_and_its_json(burnish, tmp_path):
     (tmp_path / "letter.py").write_text(blocks(PAGE)["letter.py"])
     error = burnish("run", "letter.py:graph", "Invite \x1b[31mAnn.", "--engine", "scripted", "--json").error

@@ -1,5 +1,6 @@
 """Stored pools: drawn once, gone on with, read whole, refused where they are not what is asked for."""
 
+import asyncio
 import math
 import sqlite3
 from contextlib import closing
@@ -7,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from burnish import ConfigError, EngineUnavailable, GenerationFailed, ScriptedEngine, Task
-from burnish.compare.draw import Order, begun
+from burnish import ConfigError, EngineUnavailable, GenerationFailed, ScriptedEngine, StoreError, Task
+from burnish.compare.draw import Order, begun, draw
 from burnish.compare.pool import Pool, pool_batches
 from burnish.compare.pool_summary import PoolSummary
 from burnish.core.engine import Capabilities
@@ -213,3 +214,36 @@ async def test_samples_that_were_not_graded_are_not_wrong(tmp_path):
     part = replace(pool.drawn[0], samples=[replace(first, grade=None, graded_by=None), *rest])
     summary = PoolSummary.of(replace(pool, drawn=[part, pool.drawn[1]]))
     assert (summary.pass_at, summary.majority_at, summary.ungraded) == ({}, {}, 1)
+
+
+async def test_two_first_draws_of_one_name_make_one_pool(tmp_path):
+    order = Order(name="p", tasks=tasks(), k=4)
+    engine, ids = ScriptedEngine(reply), []
+
+    async def begin(s) -> list:
+        assert begun(s.store.reader(), order, RECIPE) is None
+        return [r async for r in draw(s, order, None, ids.append)]
+
+    async with session(tmp_path, engine=engine) as first, session(tmp_path, engine=engine) as second:
+        ended = await asyncio.gather(begin(first), begin(second), return_exceptions=True)
+        (lost,) = [e for e in ended if isinstance(e, BaseException)]
+        assert isinstance(lost, StoreError)
+        assert (lost.code, len(ids), engine.calls) == ("name_taken", 1, 12)
+        assert "same command again" in lost.hint
+        # One who looked before it was there, and comes to draw when it is finished.
+        with pytest.raises(StoreError, match="meanwhile"):
+            await draw_once(second, order)
+        assert [b.name for b in second.store.reader().batches()] == ["pool/p"]
+    assert len(read(tmp_path).drawn) == 3
+    assert await draw_pool(tmp_path, tasks(), engine=engine) == []
+
+
+async def draw_once(s, order):
+    return [r async for r in draw(s, order, None, lambda batch_id: None)]
+
+
+async def test_a_pool_that_lost_runs_is_drawn_anew(tmp_path):
+    await draw_pool(tmp_path, tasks())
+    change(tmp_path, "UPDATE run SET batch_id = NULL WHERE task_id = 't1'")
+    assert len(await draw_pool(tmp_path, tasks())) == 3
+    assert len(read(tmp_path).drawn) == 3

@@ -253,6 +253,27 @@ async def test_another_engine_is_refused_on_resume(tmp_path):
             await s.resume(caught.value.run_id, one(call))
 
 
+async def test_a_role_that_gets_another_engine_on_resume_is_refused(tmp_path):
+    again = []
+
+    async def judged(state: State, runtime: Runtime[Context]):
+        if not again:
+            raise RuntimeError
+        return {"answer": (await runtime.context.generate("?", role="judge")).text}
+
+    url, small = f"sqlite:///{tmp_path}/runs.db", ScriptedEngine("small")
+    async with Session(small, store=url) as s:
+        with pytest.raises(burnish.BurnishError) as caught:
+            await s.run(one(judged), "?")
+    again.append(True)
+    other = {"default": small, "judge": ScriptedEngine("large", model="big")}
+    async with Session(engines=other, store=url) as s:
+        with pytest.raises(EngineUnavailable, match="in the role 'judge', model was scripted, is big"):
+            await s.resume(caught.value.run_id, one(judged))
+    async with Session(engines={"default": small, "judge": small}, store=url) as s:
+        assert (await s.resume(caught.value.run_id, one(judged))).answer == "small"
+
+
 @pytest.mark.parametrize(
     ("settings", "sampling", "lacks"), [({"logprobs": True}, {}, "logprobs"), ({}, {"regex": "[0-9]+"}, "regex")]
 )

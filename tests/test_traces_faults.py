@@ -189,7 +189,8 @@ async def test_a_missing_folder_is_named(tmp_path):
 
 
 async def test_a_folder_is_no_database(tmp_path):
-    assert (await refused(f"sqlite:///{tmp_path}")).code == "cannot_open"
+    error = await refused(f"sqlite:///{tmp_path}")
+    assert (error.code, f"{tmp_path}/burnish.db" in error.hint) == ("cannot_open", True)
 
 
 async def test_a_database_newer_than_the_code_is_refused(url, path):

@@ -653,6 +653,32 @@ async def test_a_judged_record_without_a_candidate_is_kept(store):
     assert store.reader().verdicts(journal.run_id)[0].candidate_id == ""
 
 
+async def test_a_batch_that_is_to_be_the_only_one_of_its_name(url, tmp_path):
+    # Another way of writing the same database's URL gives a writer of its own, as another process has.
+    (tmp_path / "same").symlink_to(tmp_path)
+    other = f"{url}&application_name=b" if POSTGRES and POSTGRES in url else url.replace("/runs.db", "/same/runs.db")
+    stores = [await Store.open(url), await Store.open(other)]
+    assert stores[0]._shared is not stores[1]._shared
+
+    async def create(store: Store, name: str, known: int) -> None:
+        batch_id = new_run_id()
+        runs = [dataclasses.replace(spec(), batch_id=batch_id) for _ in range(3)]
+        await store.create_only_batch(batch_id, {}, name, runs, known)
+
+    for name in map(str, range(8)):
+        ended = await asyncio.gather(*(create(s, name, 0) for s in stores), return_exceptions=True)
+        (lost,) = [e for e in ended if e is not None]
+        assert isinstance(lost, StoreError)
+        assert (lost.code, lost.retryable) == ("name_taken", True)
+        assert [b.runs for b in stores[0].reader().batches() if b.name == name] == [3]
+    assert len(stores[0].reader().runs(limit=100)) == 8 * 3
+    await create(stores[1], "0", known=1)
+    await stores[0].create_batch({}, "empty")
+    await create(stores[1], "empty", known=0)
+    for store in stores:
+        await store.close()
+
+
 @pytest.mark.postgres
 @NEEDS_SERVER
 async def test_a_connection_that_the_server_ends_is_made_again():

@@ -32,6 +32,7 @@ def store_url(url: str | None = None) -> URL:
 
     Raises:
         ConfigError: it is no URL of a database that burnish can use.
+        StoreError: it is a folder.
     """
     text = url or os.environ.get("BURNISH_STORE") or DEFAULT_URL
     try:
@@ -45,7 +46,11 @@ def store_url(url: str | None = None) -> URL:
         raise ConfigError(f"the store is a {backend!r} database", hint=f"use SQLite or PostgreSQL: {_EXAMPLES}")
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         raise ConfigError("the store needs a file: a database in memory could not be resumed", hint=f"such as {DEFAULT_URL}")
-    return parsed.set(drivername="sqlite", database=str(Path(parsed.database).expanduser().absolute()), query={})
+    path = Path(parsed.database).expanduser().absolute()
+    if path.is_dir():
+        hint = f"name a file in it: sqlite:///{path / 'burnish.db'}"
+        raise StoreError(f"the store {path} is a folder", hint=hint, code="cannot_open")
+    return parsed.set(drivername="sqlite", database=str(path), query={})
 
 
 def sqlite_path(url: URL) -> Path | None:

@@ -76,8 +76,14 @@ def diagnose(error: BaseException) -> tuple[Fault, StoreError]:
 
 
 def _store_error(fault: Fault, code: str, hint: str, error: BaseException) -> StoreError:
-    detail = " ".join(str(error).split())[:200]
-    return StoreError(f"{_MESSAGES[code]}: {detail}", hint=hint, code=code, retryable=fault in ("locked", "disconnected"))
+    message, detail = _MESSAGES[code], " ".join(str(error).split())[:200]
+    # SQLite's own words may be the very same.
+    return StoreError(
+        message if message.endswith(detail) else f"{message}: {detail}",
+        hint=hint,
+        code=code,
+        retryable=fault in ("locked", "disconnected"),
+    )
 
 
 @contextmanager

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from itertools import chain, count
 from typing import Any
 
-from sqlalchemy import ClauseElement, Column, ColumnElement, Dialect, Table, bindparam, literal_column, null, select, update
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ColumnElement,
+    Dialect,
+    Table,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema as s
@@ -17,6 +30,8 @@ INSERT_ORDER = ("step", "call", "candidate", "candidate_parent", "verdict", "dec
 UPDATE_ORDER = ("step_restart", "step_end", "call_attempt", "call_outcome")
 _JOINED = (*INSERT_ORDER, "blob", "call_outcome")
 _ROWS = "(rows)"
+_NAMES = f"{0x6E616D65}, hashtext(coalesce(current_schema(), ''))"
+"""Key of the advisory lock of those who store a batch that is to be the only one of its name."""
 
 
 class Statements:
@@ -28,6 +43,8 @@ class Statements:
         self._dialect = postgresql.psycopg.dialect(paramstyle="format") if self.postgres else sqlite.dialect()
         inserts = {name: self._insert(s.metadata.tables[name]) for name in (*INSERT_ORDER, "blob", "run", "batch")}
         self.sql: dict[str, str] = inserts | {name: self._compile(made) for name, made in _statements().items()}
+        # On SQLite a transaction that writes is alone from its beginning.
+        self.sql["name_lock"] = f"SELECT pg_advisory_xact_lock({_NAMES})" if self.postgres else "SELECT 1"
         self._fences: dict[int, str] = {}
         self._joined = {name: sql for name in _JOINED if (sql := _for_many(self.sql[name]))}
         """SQL for many rows at once, with a mark where the rows go."""
@@ -84,7 +101,7 @@ def _set(table: Table, columns: str, *where: ColumnElement[bool], **fixed: Colum
 
 
 def _statements() -> dict[str, ClauseElement]:
-    step, call, run = s.step, s.call, s.run
+    step, call, run, batch = s.step, s.call, s.run, s.batch
     step_id, call_id, run_id = (t.c.id == bindparam("p_id") for t in (step, call, run))
     held = run.c.lease_epoch == bindparam("p_held")
     no_error = {"budget_limit": _word(""), "error_code": _word(""), "error": _word("")}
@@ -98,6 +115,9 @@ def _statements() -> dict[str, ClauseElement]:
             " cached_tokens completion_tokens reasoning_tokens cost_micro_usd error_code error seconds",
             call_id,
             call.c.state == _word("intent"),
+        ),
+        "batches_named": select(func.count()).where(
+            batch.c.name == bindparam("p_name"), batch.c.id != bindparam("p_id"), exists().where(run.c.batch_id == batch.c.id)
         ),
         "run_lock": select(run.c.owner, run.c.lease_epoch, run.c.heartbeat_ns, run.c.elapsed_ns, run.c.started_ns, run.c.status)
         .where(run_id)

@@ -17,7 +17,7 @@ from ..core.errors import Fenced, StoreError
 from ..core.ids import Json, new_run_id
 from ..core.redact import redact_json
 from ..core.runs import RunEnd, RunSpec, RunStatus, Usage
-from ..core.text import storable
+from ..core.text import one_line, storable
 from .acquire import give_back, let_go, take
 from .codec import json_text
 from .commit import Transaction, patiently
@@ -91,6 +91,34 @@ class Store:
         row = (batch_id, storable(name), storable(redact_json(json_text(config))), time.time_ns())
         await self._writer.do(lambda tx: tx.run("batch", row))
         return batch_id
+
+    async def create_only_batch(
+        self, batch_id: str, config: Mapping[str, Json], name: str, specs: Sequence[RunSpec], known: int
+    ) -> None:
+        """Store a batch with its runs, all of it or nothing, unless somebody else has begun one of this name.
+
+        Args:
+            batch_id: its id, which the runs have too.
+            config: what it is about.
+            name: what no other batch is to be called.
+            specs: its runs.
+            known: how many batches of this name with runs the caller has seen, and does not mind.
+
+        Raises:
+            StoreError: there are more of this name, with the code `name_taken`.
+        """
+        row = (batch_id, storable(name), storable(redact_json(json_text(config))), time.time_ns())
+
+        def insert(tx: Transaction) -> None:
+            tx.row("name_lock", ())
+            # Its own id is left out: the transaction may be a repeated one.
+            if (tx.row("batches_named", (storable(name), batch_id)) or (0,))[0] > known:
+                what = f"another process has just begun {one_line(name, 100)!r}"
+                raise StoreError(what, hint="the same command again goes on with it", code="name_taken", retryable=True)
+            tx.run("batch", row)
+            tx.run_many("run", [run_row(tx.encoder, spec, row[-1]) for spec in specs])
+
+        await self._writer.do(insert)
 
     async def create_run(self, spec: RunSpec) -> None:
         """Store a run that is to be done; once this returns it is durable."""
