@@ -85,7 +85,12 @@ async def execute(
         end = RunEnd(status=_status(error), error_code=error.code, error=one_line(str(error), 1000))
     finally:
         run.stop.close()
-    await journal.finish(end, ledger.elapsed)
+    try:
+        await journal.finish(end, ledger.elapsed)
+    except StoreError as e:  # A record that was queued last may have been lost; the lease goes back all the same.
+        with suppress(StoreError):
+            await journal.finish(_interrupted(e), ledger.elapsed)
+        raise
     return Result(
         run_id=journal.run_id,
         task_id=spec.task.id,
@@ -165,10 +170,15 @@ async def _grade(ctx: Context, chosen: Candidate | None, others: Sequence[Candid
     if ctx.task.grader is None:
         return None
     grader = make_verifier(ctx.task.grader)
-    await asyncio.gather(*(ctx.verify(grader, c, grading=True) for c in others if chosen is None or c.id != chosen.id))
-    if chosen is None:
-        return Verdict.failed("there is no answer", reason="no_answer")
-    return await ctx.verify(grader, chosen, grading=True)
+
+    async def measured(candidate: Candidate) -> Verdict:
+        try:
+            return await ctx.verify(grader, candidate, grading=True)
+        except BudgetExhausted as e:  # The answer stands, though its grader may ask no model any more.
+            return Verdict.abstain("budget", e.message)
+
+    await asyncio.gather(*(measured(c) for c in others if chosen is None or c.id != chosen.id))
+    return await measured(chosen) if chosen else Verdict.failed("there is no answer", reason="no_answer")
 
 
 def _interrupted(error: StoreError) -> RunEnd:

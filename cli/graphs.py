@@ -130,7 +130,11 @@ def draw_graph(
 def _settings(builtin: Builtin) -> list[dict[str, Json]]:
     fields = builtin.settings.model_fields
     return [
-        {"name": name, "default": as_json(field.default), "description": field.description or ""}
+        {
+            "name": name,
+            "default": None if field.is_required() else as_json(field.get_default(call_default_factory=True)),
+            "description": field.description or "",
+        }
         for name, field in fields.items()
     ]
 

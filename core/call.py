@@ -16,6 +16,7 @@ from .records import CallState, Intent, Outcome, RecordedCall
 
 if TYPE_CHECKING:
     from .context import Context
+    from .run import Run
 
 Perform: TypeAlias = Callable[[], Awaitable[Any]]
 """Does what is recorded; a `Completion` comes of a model's call, plain JSON of everything else."""
@@ -42,7 +43,7 @@ async def call(
             hint="code, settings or model changed since; start a new run",
         )
     if recorded and recorded.state != "intent":
-        return _replayed(recorded, intent)
+        return _replayed(run, recorded, intent)
     if recorded is None and run.journal.step_done(intent.step) and "#" not in intent.step:
         raise ReplayMismatch(
             f"the record of the finished node {intent.step} has no {intent.kind} call at {intent.position}",
@@ -52,9 +53,9 @@ async def call(
     if ctx.stop.requested or run.stop.requested:
         raise Cancelled(f"stopped: {ctx.stop.reason or run.stop.reason}")
     if not intent.engine:
-        return _replayed(await _perform(ctx, intent, held, perform, reads), intent)
+        return _replayed(run, await _perform(ctx, intent, held, perform, reads), intent)
     with run.traffic:
-        return _replayed(await _perform(ctx, intent, held, perform, reads), intent)
+        return _replayed(run, await _perform(ctx, intent, held, perform, reads), intent)
 
 
 async def _perform(ctx: Context, intent: Intent, held: Spend | None, perform: Perform, reads: bool) -> Outcome:
@@ -89,6 +90,12 @@ async def _attempt(ctx: Context, intent: Intent, perform: Perform) -> Outcome:
         result = await (perform() if ctx.queued or intent.kind != "generate" else ctx.run.ledger.in_time(perform()))
     except GenerationFailed as e:
         return _ended(intent, "error", began, error_code=e.code, error=e.message)
+    except BudgetExhausted as e:
+        if intent.kind != "generate":
+            raise
+        # Recorded, since the code may go on from here: on resume it has to meet the same end.
+        spent = intent.reserved and _NOTHING
+        return Outcome(position=intent.position, state="refused", error_code=e.limit, error=e.message, spent=spent)
     except (BurnishError, asyncio.CancelledError):
         raise
     except Exception as e:
@@ -103,12 +110,13 @@ async def _attempt(ctx: Context, intent: Intent, perform: Perform) -> Outcome:
     return _ended(intent, "cancelled" if cancelled else "ok", began, completion=result)
 
 
-def _replayed(done: RecordedCall | Outcome, intent: Intent) -> RecordedCall | Outcome:
+def _replayed(run: Run, done: RecordedCall | Outcome, intent: Intent) -> RecordedCall | Outcome:
     """A call's result, or its failure raised."""
     match done.state:
         case "error":
             raise GenerationFailed(done.error, code=done.error_code)
         case "refused":
+            run.limit = done.error_code
             raise BudgetExhausted(done.error, limit=done.error_code)
         case _:
             if intent.kind == "generate" and done.completion is None:

@@ -185,7 +185,8 @@ class Context:
         return Reply.from_json(await self._once(ASK, question.to_json(), lambda: self._reply(question), key))
 
     async def _once(self, kind: str, request: Json, perform: Perform, key: str | None, reads: bool = False) -> Any:
-        digest = json_hash({"kind": kind, "request": as_json(request)})
+        request = as_json(request)
+        digest = json_hash({"kind": kind, "request": request})
         with Claimed(self.run.claims, self.position, kind, digest, key) as position:
             intent = Intent(
                 position=position, step=self.run.step, kind=kind, request_hash=digest, request=request, purpose=self.purpose

@@ -40,8 +40,6 @@ class Run:
     """By id, all that the run has made."""
     verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
     """By candidate id, the newest verdict of a verifier that is no grader."""
-    best: Candidate | None = None
-    """The candidate that most speaks for so far; what a run returns whose budget ends it."""
     limit: str = ""
     """The limit of the budget that was met; empty if none was."""
     asker: Asker | None = None
@@ -49,20 +47,17 @@ class Run:
     waiting: Waiting | None = None
     """Set once a question has ended this execution of the run."""
     traffic: Traffic = field(default_factory=Traffic)
-    _best_rank: tuple[int, float] = (-1, 0.0)
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate that most speaks for, of equals the first; what a run returns whose budget ends it."""
+        return max(self.candidates.values(), key=self._standing, default=None)
 
     def note(self, candidate: Candidate, verdict: Verdict | None = None) -> None:
-        """Remember a candidate, and what was said of it, if it is the best so far."""
+        """Remember a candidate, and what was said of it."""
         self.candidates[candidate.id] = candidate
         if verdict:
             self.verdicts[candidate.id] = verdict
-        stands = self._standing(candidate)
-        if self.best is not None and candidate.id == self.best.id and stands < self._best_rank:
-            # It was the best while less was known of it: an earlier one may be better than it is.
-            candidate = max(self.candidates.values(), key=self._standing)
-            self.best, self._best_rank = candidate, self._standing(candidate)
-        elif self.best is None or stands > self._best_rank or candidate.id == self.best.id:
-            self.best, self._best_rank = candidate, stands
 
     def _standing(self, candidate: Candidate) -> tuple[int, float]:
         """How much speaks for a candidate. The beginning of an answer is better than none, and than nothing else."""

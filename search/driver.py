@@ -64,6 +64,8 @@ class Search:
         self.asked: set[str] = set()
         self.flights = Flights(ctx, self.maker, width)
         self.told: list[Scored] = []
+        self.usable: set[str] = set()
+        """What the policy was told without an error: candidates that it may go on from."""
         self.replay = deque(ctx.run.journal.told(ctx.base))
         self.recorded = frozenset(self.replay)
         self.held: dict[str, Expansion | Probe] = {}
@@ -135,7 +137,7 @@ class Search:
     def _check(self, move: Expansion | Probe) -> None:
         """Refuse a wish that nobody could fulfil, before it is recorded."""
         made = (move.target,) if isinstance(move, Probe) else move.parents
-        if made and (unknown := next((name for name in made if name not in self.maker.candidates), None)):
+        if (unknown := next((name for name in made if name not in self.usable), None)) is not None:
             raise ConfigError(
                 f"the policy {self.policy.name} goes on from {unknown!r}, which is no candidate",
                 hint="name what was told without an error",
@@ -175,6 +177,8 @@ class Search:
             scored = flights.take(next(iter(flights.early)))
             self.ctx.run.journal.queue(Told(scope=self.ctx.base, number=len(self.told), id=scored.id))
         self.told.append(scored)
+        if scored.error is None and scored.id in self.maker.candidates:
+            self.usable.add(scored.id)
         if scored.error == BudgetExhausted.default_code or scored.id in self.maker.unjudged:
             self.spent = True
         return scored

@@ -46,6 +46,7 @@ class Asks:
             "goes on from .zz., which is no",
         ),
         (Asks(Moves(probes=(Probe(id="p", target="zz"),))), "goes on from .zz., which is no"),
+        (Asks(Moves(probes=(Probe(id="p", target=""),))), "goes on from .., which is no"),
         (Asks(Moves(expansions=(replace(Expansion(id="b"), kind="refin"),))), "asks for a 'refin' candidate"),
         (Asks(Moves(), choice="zz"), "chose 'zz', which is no candidate"),
     ],

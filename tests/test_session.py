@@ -19,6 +19,9 @@ from langgraph.types import RetryPolicy, Send
 import burnish
 from burnish import (
     BestOfN,
+    BudgetExhausted,
+    Candidate,
+    Completion,
     ConfigError,
     Context,
     EngineUnavailable,
@@ -27,7 +30,9 @@ from burnish import (
     ReplayMismatch,
     ScriptedEngine,
     Session,
+    StoreError,
     Task,
+    Verdict,
 )
 from burnish.engine.replies import Reply
 from tests.helpers import rows, searching, session
@@ -412,6 +417,62 @@ async def test_seconds_end_a_call_outside_of_a_search_in_the_midst(tmp_path):
     async with session(tmp_path, reply) as s:
         result = await asyncio.wait_for(s.run(one(node), "?", budget="seconds=0.5"), 30)
     assert (result.answer, result.budget_limit) == ("quick", "seconds")
+
+
+async def test_a_call_that_ran_out_of_time_is_recorded_so_whoever_catches_it(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        try:
+            return {"answer": (await runtime.context.generate("slow")).text}
+        except BudgetExhausted:
+            return {"answer": "without it"}
+
+    async with session(tmp_path, lambda call: Reply("late", latency=60.0)) as s:
+        result = await asyncio.wait_for(s.run(one(node), "?", budget="seconds=0.3"), 30)
+    assert (result.answer, result.budget_limit) == ("without it", "seconds")
+    assert rows(tmp_path, "SELECT state, error_code FROM call") == [("refused", "seconds")]
+
+
+class AsksTheModel:
+    """A grader that asks for a model's word."""
+
+    name, version, oracle, judges_truncated = "asks", "1", True, True
+
+    async def verify(self, task: Task, candidate: Candidate, ctx: Context | None = None) -> Verdict:
+        assert ctx is not None
+        return Verdict.of((await ctx.generate(f"Is {candidate.text} right?")).text == "yes")
+
+
+async def test_an_answer_stands_though_the_budget_leaves_its_grader_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("burnish.execution.make_verifier", lambda spec: AsksTheModel())
+    async with session(tmp_path, lambda call: Reply("yes")) as s:
+        result = await s.run("single", Task(prompt="?", grader="asks"), budget="calls=1")
+    assert (result.answer, result.error) == ("yes", None)
+    assert result.grade is not None
+    assert (result.grade.outcome, result.grade.reason) == ("abstain", "budget")
+
+
+async def test_a_run_whose_last_record_cannot_be_stored_gives_its_lease_back(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        candidate = await runtime.context.add(Completion(text="a", token_ids=(2**40,)))
+        return {"answer": "a", "candidate_id": candidate.id}
+
+    async with session(tmp_path) as s:
+        with pytest.raises(StoreError) as failure:
+            await s.run(one(node), "?")
+        run = s.store.reader().run(getattr(failure.value, "run_id"))  # noqa: B009
+        assert (run.status, run.error_code) == ("interrupted", "record")
+        assert rows(tmp_path, "SELECT owner FROM run") == [(None,)]
+
+
+async def test_an_effect_may_be_asked_for_by_a_mapping_of_numbers(tmp_path):
+    async def node(state: State, runtime: Runtime[Context]):
+        async def look() -> str:
+            return "seen"
+
+        return {"answer": await runtime.context.effect("look", {1: {2, 1}}, look)}  # pyright: ignore[reportArgumentType]
+
+    async with session(tmp_path) as s:
+        assert (await s.run(one(node), "?")).answer == "seen"
 
 
 async def test_a_verifier_that_calls_the_model_meets_the_budget_too(tmp_path):

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import os
 import random
+import sqlite3
 import threading
 
 import pytest
@@ -443,6 +444,32 @@ async def test_a_wrong_record_that_nobody_waits_for_ends_the_run_where_it_stands
     with pytest.raises(StoreError):
         journal.queue(StepStart(position="/later", node="a"))
     await journal.finish(RunEnd(status="failed", error_code="record"), 1.0)
+
+
+async def test_a_write_of_nothing_waits_for_what_came_before_it(store):
+    journal = await begun(store)
+    journal.queue(StepStart(position="/a", node="a"))
+    await asyncio.wait_for(journal.write(), 30)
+    assert [s.position for s in store.reader().steps(journal.run_id)] == ["/a"]
+    await asyncio.wait_for(journal.write(), 30)
+
+
+async def test_a_lease_whose_commit_was_durable_though_nobody_heard_of_it_is_taken(store, monkeypatch):
+    run = spec()
+    await store.create_run(run)
+    encoder = store._shared.writer._committer._encoder
+    committed = encoder.committed
+
+    def unheard():
+        encoder.committed = committed
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    encoder.committed = unheard
+    journal = await store.acquire(run.id)
+    await journal.write(StepStart(position="/a", node="a"))
+    assert store.reader().run(run.id).status == "running"
 
 
 async def test_a_full_queue_makes_producers_wait_and_the_loop_free(store, monkeypatch):

@@ -13,8 +13,10 @@ from .run_state import RunState
 from .writer import Writer
 
 
-def take(tx: Transaction, writer: Writer, run_id: str, unless: Collection[RunStatus]) -> RunState:
-    """Take a run's lease, within a transaction.
+def take(
+    tx: Transaction, writer: Writer, run_id: str, unless: Collection[RunStatus], before: Sequence[RunState] = ()
+) -> RunState:
+    """Take a run's lease, within a transaction. `before` is what earlier attempts at it took, whose commits may have failed.
 
     Raises:
         StoreError: there is no such run, or its status is one of `unless`.
@@ -27,6 +29,8 @@ def take(tx: Transaction, writer: Writer, run_id: str, unless: Collection[RunSta
     me, now = this_process(), time.time_ns()
     mine = writer.held.get(run_id)
     if owner == me and mine and mine.epoch == epoch:
+        if mine in before:
+            return mine  # That commit was durable after all.
         raise Fenced(f"the run {run_id} is already running in this process", hint="wait for it")
     if owner != me and is_live(owner, heartbeat_ns, now):
         raise Fenced(f"the run {run_id} is running in {pid_of(owner)}", hint="wait for it, or stop that process")

@@ -64,7 +64,8 @@ class RunJournal(Recall):
         """Not handed over yet, those that somebody waits for among them."""
         self._queued_weight = 0
         self._writes: list[Write] = []
-        self._flush_due = False
+        self._flushing: asyncio.AbstractEventLoop | None = None
+        """The loop that hands them over when it comes round; a forked child, or a second loop, is another one."""
 
     @property
     def run_id(self) -> str:
@@ -83,9 +84,10 @@ class RunJournal(Recall):
             Fenced: the run's lease went to another process.
         """
         self._check()
+        size = weight(records)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writes.append((len(self._queued), records, done))
-        self._put(records)
+        self._put(records, size)
         await done
 
     def queue(self, *records: Record) -> None:
@@ -95,9 +97,10 @@ class RunJournal(Recall):
             StoreError, Fenced: as `write`, for records before these.
         """
         self._check()
+        size = weight(records)
         for record in records:
             self._recorded.learn(record)
-        self._put(records)
+        self._put(records, size)
 
     def _check(self) -> None:
         if self._state.error:
@@ -105,20 +108,20 @@ class RunJournal(Recall):
         if self._finished:
             raise StoreError(f"the run {self.run_id} is finished", hint="acquire it again", code="finished")
 
-    def _put(self, records: Sequence[Record]) -> None:
+    def _put(self, records: Sequence[Record], size: int) -> None:
         """Keep records until the loop comes round: what many calls record in one turn is one group, and one commit."""
         self._queued += records
-        self._queued_weight += weight(records)
+        self._queued_weight += size
         if len(self._queued) >= _TURN_RECORDS or self._queued_weight >= _TURN_BYTES:
             self._flush()
-        elif not self._flush_due:
-            self._flush_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        elif self._flushing is not (loop := asyncio.get_running_loop()):
+            self._flushing = loop
+            loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Hand what is kept over to the writer."""
-        self._flush_due = False
-        if not self._queued:
+        self._flushing = None
+        if not self._queued and not self._writes:
             return
         loop = asyncio.get_running_loop()
         bundle = Bundle(loop, self._state, self._queued, self._queued_weight, self._writes, self._learn)

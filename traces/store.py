@@ -156,7 +156,7 @@ class Store:
         taken: list[RunState] = []
 
         def take_it(tx: Transaction) -> RunState:
-            taken.append(take(tx, writer, run_id, unless))
+            taken.append(take(tx, writer, run_id, unless, taken))
             return taken[-1]
 
         try:

@@ -79,7 +79,7 @@ class Bundle(Ticket):
         for begin, waited, future in self.writes:
             parts += [self._part(self.records[at:begin]), self._part(waited, (0, waited, future))]
             at = begin + len(waited)
-        self.parts = [part for part in (*parts, self._part(self.records[at:])) if part.records]
+        self.parts = [part for part in (*parts, self._part(self.records[at:])) if part.records or part.writes]
         return self.parts
 
     def _part(self, records: Sequence[Record], *writes: Write) -> Bundle:
