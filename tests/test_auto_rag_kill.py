@@ -7,7 +7,6 @@ runs. LOG gets one line for each request that reaches the engine (its seed) or t
 import asyncio
 import os
 import random
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,8 +26,8 @@ class Watched(Shelf):
     """Writes down each search that reaches it."""
 
     async def search(self, queries, k, exclude=()):
-        if Logged.log >= 0:
-            os.write(Logged.log, "".join(f"search\t{query}\t{sorted(exclude)}\n" for query in queries).encode())
+        for query in queries:
+            Logged.note(f"search\t{query}\t{sorted(exclude)}")
         return await super().search(queries, k, exclude)
 
 
@@ -58,10 +57,7 @@ async def work(store, engine, ids=()):
 class Runs(Record):
     """A store, and the log of what reached engine and retriever."""
 
-    def start(self):
-        command = [sys.executable, __file__, self.url, str(self.log), *self.unfinished()]
-        path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
+    program = __file__
 
     def lines(self):
         return self.log.read_text().splitlines() if self.log.exists() else []

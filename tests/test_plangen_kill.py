@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
+import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -54,12 +54,23 @@ def model():
 
 
 class Logged(ScriptedEngine):
-    """Writes down each request that reaches it."""
+    """Writes down each request that reaches it, and kills its process soon after the last that it is to see."""
 
     log = -1
+    left = int(os.environ.get("BURNISH_TEST_REQUESTS", "0"))
+    """Requests before the end; 0 for no end."""
+
+    @classmethod
+    def note(cls, line):
+        if cls.log < 0:
+            return
+        os.write(cls.log, f"{line}\n".encode())
+        cls.left -= 1
+        if cls.left == 0:
+            threading.Timer(random.uniform(0, 0.01), os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     async def generate(self, prompt, sampling, *, watch=None, stop=None):
-        os.write(self.log, f"{sampling.seed}\n".encode())
+        self.note(sampling.seed)
         return await super().generate(prompt, sampling, watch=watch, stop=stop)
 
 
@@ -74,6 +85,8 @@ async def work(store, engine, ids=()):
 
 class Record:
     """A store, and the log of what reached the engine."""
+
+    program = __file__
 
     def __init__(self, path):
         self.url, self.db, self.log = f"sqlite:///{path}/runs.db", path / "runs.db", path / "log"
@@ -97,23 +110,18 @@ class Record:
         """Seeds of the calls whose results are stored."""
         return {str(seed) for (seed,) in self.query("SELECT seed FROM call WHERE kind = 'generate' AND state = 'ok'")}
 
-    def start(self):
-        command = [sys.executable, __file__, self.url, str(self.log), *self.unfinished()]
+    def start(self, requests=0):
+        """Start the program, or have it go on; its exit status. With `requests` it is killed once so many more were sent."""
+        command = [sys.executable, self.program, self.url, str(self.log), *self.unfinished()]
         path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
+        env = {**os.environ, "PYTHONPATH": path, "BURNISH_TEST_REQUESTS": str(requests)}
+        return subprocess.run(command, env=env, timeout=120, check=False).returncode
 
     def killed_after(self, requests):
-        """Start or go on, and kill once so many more requests were sent."""
-        before, child = len(self.lines()), self.start()
-        deadline = time.monotonic() + 60
-        while child.poll() is None and len(self.lines()) - before < requests and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert child.poll() is None, "it was through, or has failed, before it could be killed"
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
+        assert self.start(requests) == -signal.SIGKILL, "it was through, or has failed, before it could be killed"
 
     def went_on(self):
-        assert self.start().wait(120) == 0
+        assert self.start() == 0
 
     def outcome(self):
         """What must be the same whoever was killed, by task and position."""
