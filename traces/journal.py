@@ -22,8 +22,8 @@ from .tickets import Bundle, Write
 from .weights import weight
 from .writer import Writer
 
-_TURN_RECORDS, _TURN_BYTES = 512, 1 << 20
-"""What is handed over even before the loop comes round."""
+_TURN_RECORDS, _TURN_BYTES = 64, 1 << 20
+"""What is handed over even before the loop comes round, so that the writer is at work meanwhile."""
 
 Finish = Callable[[RunState, RunEnd, float], Awaitable[None]]
 Measure = Callable[[str], Awaitable[Usage]]
