@@ -1,9 +1,9 @@
 """What a round of retrieval costs beside model and retriever: an engine and a retriever of zero latency, every call durable.
 
 A round is one turn of the model and one search: an intent that is waited for until it is on the disk, that of the search and two
-results that are written behind it, and two nodes of the graph. Its cost is the slope between dialogues of few and of more rounds, so that
-what a run costs once (its graph, its rows, its end) is left out. Both are run in turn, and their medians compared: what else the
-machine does meets both.
+results that are written behind it, and two nodes of the graph. Its cost is the slope between dialogues of few and of more rounds,
+so that what a run costs once (its graph, its rows, its end) is left out. Both are run in turn, and their medians compared: what
+else the machine does meets both.
 """
 
 from __future__ import annotations
