@@ -72,7 +72,7 @@ async def _alternate(wide: int, repetitions: int) -> tuple[list[float], list[flo
     for repetition in range(repetitions + 1):
         with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder:
             gc.collect()  # Each begins without the garbage of the one before, whose collection would count as its own time.
-            run_id, seconds = await search(Path(folder) / "ours.db", CANDIDATES, wide)
+            run_id, seconds = await search(Path(folder) / "ours.db", CANDIDATES, wide, warm=True)
             recording = bare.read(Path(folder) / "ours.db", run_id)
             with _usual_collector():
                 bare_seconds = await bare.write(Path(folder) / "bare.db", recording, wide)
@@ -102,17 +102,17 @@ def _usual_collector() -> Generator[None]:
         gc.set_threshold(*ours)
 
 
-async def search(path: Path, candidates: int, wide: int) -> tuple[str, float]:
+async def search(path: Path, candidates: int, wide: int, *, warm: bool = False) -> tuple[str, float]:
     """One search, so many candidates of it at once; the run's id and the seconds it took.
 
-    The session has made a run before, if it is to make many candidates: its statements are compiled, as the bare writer's are.
+    A `warm` session has made a run before: its statements are compiled, as the bare writer's are.
     """
     from ..engine.scripted import ScriptedEngine
     from ..session import Session
 
     async with Session(ScriptedEngine(reply), store=f"sqlite:///{path}", calls=wide) as session:
         graph = search_graph(candidates, width=wide)
-        if candidates > 1:
+        if warm:
             await session.run(search_graph(1), task(1))
         began = time.perf_counter()
         result = await session.run(graph, task())

@@ -421,9 +421,9 @@ async def test_writes_of_one_turn_are_one_commit(store, monkeypatch):
     journal, commits = await begun(store), []
     attempt = Committer._attempt
     monkeypatch.setattr(Committer, "_attempt", lambda self, groups: (commits.append(len(groups)), attempt(self, groups))[1])
-    await asyncio.gather(*(journal.write(StepStart(position=f"/a{n}", node="a")) for n in range(100)))
+    await asyncio.gather(*(journal.write(StepStart(position=f"/a{n}", node="a")) for n in range(50)))
     assert commits == [1]
-    assert [s.position for s in store.reader().steps(journal.run_id)] == [f"/a{n}" for n in range(100)]
+    assert [s.position for s in store.reader().steps(journal.run_id)] == [f"/a{n}" for n in range(50)]
 
 
 @pytest.mark.parametrize(
