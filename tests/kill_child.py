@@ -52,11 +52,12 @@ class Eager:
         asked, flying, told = state
         if result.id not in flying:
             return state
-        return (asked, tuple(f for f in flying if f != result.id), (*told, result.id))
+        return (asked, tuple(f for f in flying if f != result.id), (*told, None if result.error else result.id))
 
     def finish(self, state, must):
         told = state[2]
-        return Selection(id=told[-1] if told else None, reason="last") if must or len(told) >= 4 else None
+        last = next((name for name in reversed(told) if name), None)
+        return Selection(id=last, reason="last") if must or len(told) >= 4 else None
 
 
 class Inner(TypedDict, total=False):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from burnish.core.completion import Delta
+from burnish.core.completion import Completion, Delta
 from burnish.core.errors import EngineUnavailable, GenerationFailed
 from burnish.core.prompt import Prompt
 from burnish.core.sampling import Sampling
@@ -117,9 +117,20 @@ async def test_a_stopped_call_keeps_what_there_is_and_frees_the_server(engine: S
     by_watch = await engine.generate(STORY, Sampling(max_tokens=800, seed=1), watch=lambda d: d.tokens >= 5)
     assert by_watch.finish_reason == "aborted"
     assert by_watch.tokens.completion == len(by_watch.token_ids or ()) >= 5
-    stop = Stop()
-    calls = [asyncio.create_task(engine.generate(STORY, Sampling(max_tokens=900, seed=i), stop=stop)) for i in range(4)]
-    await asyncio.sleep(1.5)
+    stop, begun = Stop(), set[int]()
+
+    async def told(seed: int) -> Completion:
+        def watch(_: object) -> bool:
+            begun.add(seed)
+            return False
+
+        return await engine.generate(STORY, Sampling(max_tokens=900, seed=seed), stop=stop, watch=watch)
+
+    calls = [asyncio.create_task(told(i)) for i in range(4)]
+    for _ in range(600):
+        if len(begun) == len(calls):
+            break
+        await asyncio.sleep(0.05)
     stop.request()
     for done in await asyncio.wait_for(asyncio.gather(*calls), 20):
         assert done.finish_reason == "aborted"
