@@ -74,8 +74,7 @@ async def execute(
             _all_asked_for(run)
         grade = await _grade(ctx, chosen, [c for c in run.candidates.values() if grade_all and not c.partial])
     except StoreError as e:
-        with suppress(StoreError):  # Where it was only this run's record the lease goes back at once.
-            await journal.finish(_interrupted(e), ledger.elapsed)
+        await _lost(journal, e, ledger)
         raise
     except asyncio.CancelledError:
         await asyncio.shield(journal.finish(RunEnd(status="interrupted", error_code="cancelled"), ledger.elapsed))
@@ -87,9 +86,8 @@ async def execute(
         run.stop.close()
     try:
         await journal.finish(end, ledger.elapsed)
-    except StoreError as e:  # A record that was queued last may have been lost; the lease goes back all the same.
-        with suppress(StoreError):
-            await journal.finish(_interrupted(e), ledger.elapsed)
+    except StoreError as e:  # A record that was queued last may have been lost.
+        await _lost(journal, e, ledger)
         raise
     return Result(
         run_id=journal.run_id,
@@ -181,8 +179,11 @@ async def _grade(ctx: Context, chosen: Candidate | None, others: Sequence[Candid
     return await measured(chosen) if chosen else Verdict.failed("there is no answer", reason="no_answer")
 
 
-def _interrupted(error: StoreError) -> RunEnd:
-    return RunEnd(status="interrupted", error_code=error.code, error=one_line(str(error), 1000))
+async def _lost(journal: RunRecord, error: StoreError, ledger: Ledger) -> None:
+    """End a run whose record cannot be stored. Where it was only this run's, the lease goes back at once."""
+    with suppress(StoreError):
+        end = RunEnd(status="interrupted", error_code=error.code, error=one_line(str(error), 1000))
+        await journal.finish(end, ledger.elapsed)
 
 
 def _status(error: BurnishError) -> Literal["interrupted", "waiting", "failed"]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ..core.errors import BurnishError
 from ..core.ids import Json
 from .report import say, write_found
+
+T = TypeVar("T")
 
 
 def model_parser(
@@ -35,6 +38,16 @@ def model_label(model: str | None) -> str:
 
 def carry_out(args: argparse.Namespace, file: str, measure: Callable[[], Mapping[str, Json]]) -> int:
     """Measure, and write what was found to `FILE.json` where results are wanted. Returns the exit status."""
+
+    def finish(found: Mapping[str, Json]) -> None:
+        if args.out:
+            write_found(args.out / f"{file}.json", args.model, found)
+
+    return told(measure, finish)
+
+
+def told(measure: Callable[[], T], finish: Callable[[T], None]) -> int:
+    """Measure, and finish with what was found; say what kept it from being measured. Returns the exit status."""
     try:
         found = measure()
     except BurnishError as e:
@@ -43,6 +56,5 @@ def carry_out(args: argparse.Namespace, file: str, measure: Callable[[], Mapping
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here")
         return 130
-    if args.out:
-        write_found(args.out / f"{file}.json", args.model, found)
+    finish(found)
     return 0

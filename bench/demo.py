@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compare.plan import Arm, Plan
-from ..core.errors import BurnishError
 from ..core.ids import Json
 from ..core.text import one_line
 from . import microtasks
+from .arguments import told
 from .evaluate import carried_out
 from .report import aligned, machine, say
 
@@ -110,23 +110,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     what, began = plan(), time.perf_counter()
     say(f"demo: {len(microtasks.FAMILIES)} families of {ITEMS} tasks, into {args.store}")
-    try:
-        trials = asyncio.run(carried_out(f"sqlite:///{args.store}", what))
-    except BurnishError as e:
-        say(f"error: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
-        return 130
-    from ..compare.summary import summarise
 
-    arms = summarise(what, trials)
-    if args.json:
-        print(json.dumps(to_json(args.store, what, arms)))
-        return 0
-    print("\n".join(["", tables(what, arms), "", trace_commands(args.store, trials)]))
-    say(f"done in {time.perf_counter() - began:.0f} s; run again it only reads {args.store}")
-    return 0
+    def show(trials: Trials) -> None:
+        from ..compare.summary import summarise
+
+        arms = summarise(what, trials)
+        if args.json:
+            print(json.dumps(to_json(args.store, what, arms)))
+            return
+        print("\n".join(["", tables(what, arms), "", trace_commands(args.store, trials)]))
+        say(f"done in {time.perf_counter() - began:.0f} s; run again it only reads {args.store}")
+
+    return told(lambda: asyncio.run(carried_out(f"sqlite:///{args.store}", what)), show)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from ..retrieval import build_corpus, open_retriever
 from ..retrieval.linked import READ
 from ..retrieval.metrics import support_scores
 from ..stats import bootstrap, paired_bootstrap
+from .passages import titled, write_passages
 from .report import Measure, Section, say
 from .sets import hotpotqa
 
@@ -75,8 +76,7 @@ async def _rankings(
     """For each way its ranking of each question."""
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "corpus.jsonl"
-        rows = ({"id": str(i), "contents": f"{title}\n{text}"} for i, (title, text) in enumerate(passages))
-        source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        write_passages(source, titled(passages))
         await asyncio.to_thread(build_corpus, "hops", source, kind=kind)
     plain, linked = open_retriever("hops", kind), open_retriever("hops", kind, links=READ)
     bare = [question.question for question in asked]

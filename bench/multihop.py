@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,9 +27,11 @@ from ..retrieval.metrics import support_scores
 from ..retrieval.opening import open_retriever
 from ..retrieval.record import EFFECT, Retrieval
 from ..stats import Interval, bootstrap, paired_bootstrap, power_sentence
+from .arguments import carry_out, model_label, model_parser
 from .evaluate import carried_out, chosen_tasks
 from .hops import in_turn
-from .report import aligned, say, write_found
+from .passages import titled, write_passages
+from .report import aligned, say
 from .sets import hotpotqa
 
 if TYPE_CHECKING:
@@ -198,8 +199,7 @@ async def measured(order: argparse.Namespace, tasks: Sequence[Task], engine: Eng
     from ..traces.store import Store
 
     retriever = _corpus(order)
-    model = (order.model or "default").replace("/", "-")
-    name = f"multihop-{len(tasks)}-{model}-{order.k}x{order.rounds}-{order.most}"
+    name = f"multihop-{len(tasks)}-{model_label(order.model)}-{order.k}x{order.rounds}-{order.most}"
     wanted = tuple(name for name in str(order.arms).split(",") if name)
     what = plan(tasks, k=order.k, rounds=order.rounds, most=order.most, name=name, wanted=wanted)
     args: dict[str, Json] = {"max_model_len": order.max_model_len, "max_num_seqs": 16}
@@ -226,42 +226,28 @@ def _corpus(order: argparse.Namespace) -> Retriever:
         passages = hotpotqa.passages(hotpotqa.folder_of(order.data))
         with tempfile.TemporaryDirectory() as scratch:
             source = Path(scratch) / "corpus.jsonl"
-            lines = (json.dumps({"id": str(i), "contents": f"{t}\n{x}"}) for i, (t, x) in enumerate(passages))
-            source.write_text("\n".join(lines), encoding="utf-8")
+            write_passages(source, titled(passages))
             build_corpus(CORPUS, source, kind="lexical")
     return open_retriever(CORPUS, "lexical")
 
 
 def main(arguments: Sequence[str] | None = None, engine: Engine | None = None) -> int:
     """Measure, print the tables, write the results. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m burnish.bench.multihop", description="searching again on multi-hop questions"
-    )
-    parser.add_argument("--model", help="a model by name (burnish models list); the default model if left out")
-    parser.add_argument("--data", type=Path, help="folder of the data; else BURNISH_DATA")
-    parser.add_argument("--limit", type=int, default=40, help="questions")
+    parser = model_parser("multihop", "searching again on multi-hop questions", limit=40, counted="questions", max_model_len=6144)
     parser.add_argument("-k", type=int, default=3, help="passages of one search of a method that searches in rounds")
     parser.add_argument("--rounds", type=int, default=3, help="most searches of such a method")
     parser.add_argument("--most", type=int, default=9, help="passages of the baseline's one search")
     parser.add_argument("--arms", default=",".join(ARMS), help="which of them, beside the baseline")
-    parser.add_argument("--max-model-len", type=int, default=6144, help="longest prompt and answer together, in tokens")
-    parser.add_argument("--store", type=Path, default=Path("multihop.db"), help="SQLite file that keeps the runs")
-    parser.add_argument("--out", type=Path, help="folder for multihop-MODEL.json")
     order = parser.parse_args(arguments)
-    try:
+
+    def measure() -> Mapping[str, Json]:
         tasks = chosen_tasks("hotpotqa", order.data, None, order.limit)
         say(power_sentence(len(tasks)))
         text, found = asyncio.run(measured(order, tasks, engine))
-    except BurnishError as e:
-        say(f"error: {e}")
-        return e.exit_code
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
-        return 130
-    print(text)
-    if order.out:
-        write_found(order.out / f"multihop-{(order.model or 'default').replace('/', '-')}.json", order.model, found)
-    return 0
+        print(text)
+        return found
+
+    return carry_out(order, f"multihop-{model_label(order.model)}", measure)
 
 
 if __name__ == "__main__":

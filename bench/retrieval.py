@@ -26,6 +26,7 @@ from ..retrieval import Dense, Embedded, Lexical, Retriever, build_corpus, open_
 from ..retrieval.extras import library
 from ..retrieval.metrics import mean_scores, retrieval_scores, support_scores
 from .hops import links
+from .passages import titled, write_passages
 from .report import Measure, Section, say, table, write
 from .sets import hotpotqa
 
@@ -75,7 +76,7 @@ def recall(kinds: Sequence[str], data: Path | None = None) -> Section:
     asked, passages = hotpotqa.questions(folder), hotpotqa.passages(folder)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "corpus.jsonl"
-        _write(source, ((str(i), f"{title}\n{text}") for i, (title, text) in enumerate(passages)))
+        write_passages(source, titled(passages))
         measures: list[Measure] = []
         means: dict[str, Json] = {}
         for kind in kinds:
@@ -209,17 +210,9 @@ def _memory(name: str, queries: Sequence[str]) -> list[Measure]:
 def _built(name: str, texts: Sequence[str], **how: Any) -> tuple[Corpus, float]:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "corpus.jsonl"
-        _write(source, ((str(i), text) for i, text in enumerate(texts)))
+        write_passages(source, texts)
         began = time.perf_counter()
         return build_corpus(name, source, **how), time.perf_counter() - began
-
-
-def _write(path: Path, rows: Iterator[tuple[str, str]]) -> None:
-    import json
-
-    with path.open("w", encoding="utf-8") as out:
-        for id, contents in rows:
-            out.write(json.dumps({"id": id, "contents": contents}) + "\n")
 
 
 def _scores(question: hotpotqa.Question, hits: Sequence[Hit]) -> list[Any]:

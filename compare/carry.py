@@ -152,8 +152,7 @@ async def carry_out(session: Session, plan: Plan, progress: Progress | None = No
 async def _ended(session: Session, plan: Plan, arm: Arm, seed: int) -> AsyncGenerator[Result]:
     """Begin the batch of an arm and seed, or go on with it, whoever began it; gives results as they come."""
     reader, name = session.store.reader(), plan.batch_name(arm, seed)
-    # Counted first: what is stored between the two looks is then seen by one of them, or by the store.
-    known = sum(b.name == name and b.runs > 0 for b in reader.batches())
+    known = begun_batches(reader, name)
     begun = batches_of(reader, plan).get((arm.name, seed))
     if begun is None:
         about: dict[str, Json] = {_ABOUT: plan.to_json()}
@@ -186,6 +185,15 @@ async def _ended(session: Session, plan: Plan, arm: Arm, seed: int) -> AsyncGene
     async with aclosing(cast("AsyncGenerator[Result]", rest)) as results:
         async for result in results:
             yield result
+
+
+def begun_batches(reader: Reader, name: str) -> int:
+    """How many batches of a name have runs, for `Session.batch(known=)`.
+
+    To be counted before one looks for the batch to go on with: what is stored between the two looks is then seen by one of
+    them, or by the store.
+    """
+    return sum(b.name == name and b.runs > 0 for b in reader.batches())
 
 
 def batches_of(reader: Reader, plan: Plan) -> dict[tuple[str, int], BatchRow]:

@@ -14,6 +14,7 @@ from ..core.result import Result
 from ..core.task import Task
 from ..core.text import one_line
 from ..graphs.registry import BUILTIN, check_settings
+from .carry import begun_batches
 from .pool import ABOUT, PREFIX, pool_batches
 
 if TYPE_CHECKING:
@@ -127,8 +128,7 @@ def _known(reader: Reader, name: str) -> int:
     Raises:
         StoreError: one is a whole pool.
     """
-    # Counted first: what is stored between the two looks is then seen by one of them, or by the store.
-    known = sum(b.name == name and b.runs > 0 for b in reader.batches())
+    known = begun_batches(reader, name)
     if any(b.name == name for b in pool_batches(reader)):
         what = f"another process has begun the pool {one_line(name.removeprefix(PREFIX))!r} meanwhile"
         raise StoreError(what, hint="the same command again goes on with it", code="name_taken", retryable=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from typing import Any, Generic, Self, TypeVar
 
@@ -24,7 +25,7 @@ from .server_replies import Collected
 T = TypeVar("T")
 
 
-class Connected(Generic[T]):
+class Connected(ABC, Generic[T]):
     """An engine with connections. Start it, use it, close it within one event loop."""
 
     def __init__(self, info: EngineInfo) -> None:
@@ -65,12 +66,13 @@ class Connected(Generic[T]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @abstractmethod
     async def _connect(self) -> tuple[T, EngineInfo]:
         """What there is while the engine runs, and what it was found to be; if it fails nothing is left."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _disconnect(self, opened: T) -> None:
-        raise NotImplementedError
+        """Close what `_connect` opened."""
 
     def _running(self) -> T:
         check_loop(self._loop if self._open is not None else None)

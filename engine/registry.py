@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,22 +35,24 @@ class EngineKind:
 SCRIPTED = Capabilities(
     logprobs=True, scoring=True, choice=True, seed=True, token_prefix=True, steps=True, abort=True, reasoning=True
 )
+SERVED = Capabilities(
+    logprobs=True,
+    json_schema=True,
+    choice=True,
+    regex=True,
+    grammar=True,
+    seed=True,
+    prefix_cache=True,
+    steps=True,
+    abort=True,
+    reasoning=True,
+)
+"""What vLLM can do through its server; in a process of ours it does more."""
 ENGINES: Mapping[str, EngineKind] = {
     "background": EngineKind(
         "burnish.engine.background:KeptEngine",
         "a model that burnish engine up keeps loaded",
-        Capabilities(
-            logprobs=True,
-            json_schema=True,
-            choice=True,
-            regex=True,
-            grammar=True,
-            seed=True,
-            prefix_cache=True,
-            steps=True,
-            abort=True,
-            reasoning=True,
-        ),
+        SERVED,
     ),
     "litellm": EngineKind(
         "burnish.engine.lite:LiteLLMEngine",
@@ -70,20 +72,7 @@ ENGINES: Mapping[str, EngineKind] = {
     "vllm": EngineKind(
         "burnish.engine.vllm:VLLMEngine",
         "a local model in vLLM, in processes of its own",
-        Capabilities(
-            logprobs=True,
-            scoring=True,
-            json_schema=True,
-            choice=True,
-            regex=True,
-            grammar=True,
-            seed=True,
-            prefix_cache=True,
-            token_prefix=True,
-            steps=True,
-            abort=True,
-            reasoning=True,
-        ),
+        replace(SERVED, scoring=True, token_prefix=True),
     ),
 }
 """By name. Any other engine is an extension's, or is named by its factory: `module:attribute` or `file.py:attribute`."""

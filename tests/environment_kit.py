@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from burnish import Context, Task, Verdict
 from burnish.core.environment import Observation, Tool
 from burnish.graphs.nodes import State
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch):
+    """What is done to `Noted`, afresh for each test of a module that imports this."""
+    fresh: list[str] = []
+    monkeypatch.setattr(Noted, "log", fresh)
+    return fresh
 
 
 class Noted:

@@ -22,18 +22,14 @@ from burnish.core.environment import Environment, Observation
 from burnish.environments import ENVIRONMENTS, Shop, Sql, Toolbox, environment_maker
 from burnish.environments.actions import read_call
 from burnish.graphs.episode_settings import EpisodeSettings
-from tests.environment_kit import Faulty, Noted, playing
+from tests.environment_kit import Faulty, Noted, log, playing
 from tests.helpers import rows, session
 from tests.test_docs import ROOT, blocks, burnish
 
 TASK = Task(prompt="Reach 3.", reference=3)
 
 
-@pytest.fixture(autouse=True)
-def log(monkeypatch):
-    fresh: list[str] = []
-    monkeypatch.setattr(Noted, "log", fresh)
-    return fresh
+__all__ = ["log"]
 
 
 async def failing(work):

@@ -3,16 +3,11 @@
 import pytest
 
 from burnish import Task
-from tests.environment_kit import Faulty, Noted
+from tests.environment_kit import Faulty, log
 from tests.episode_kit import QUERY, episode, said, turn
 from tests.helpers import rows
 
-
-@pytest.fixture(autouse=True)
-def log(monkeypatch):
-    fresh: list[str] = []
-    monkeypatch.setattr(Noted, "log", fresh)
-    return fresh
+__all__ = ["log"]
 
 
 async def test_a_round_is_told_of_the_best_and_a_rejected_attempt(tmp_path):

@@ -7,23 +7,16 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from burnish import Task
 from burnish.agents.actor import Actor
 from burnish.bench.sets.registry import load_tasks
 from burnish.environments import Toolbox
 from burnish.environments.shop_products import products, shop_tasks
-from tests.environment_kit import Noted, playing
+from tests.environment_kit import log, playing
 from tests.episode_kit import QUERY, episode, script
 from tests.helpers import rows, session
 
-
-@pytest.fixture(autouse=True)
-def log(monkeypatch):
-    fresh: list[str] = []
-    monkeypatch.setattr(Noted, "log", fresh)
-    return fresh
+__all__ = ["log"]
 
 
 async def test_the_tasks_own_verifier_comes_before_the_reward(tmp_path):

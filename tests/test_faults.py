@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from burnish.graphs.registry import BUILTIN
 from burnish.traces.audit import audit
 from tests.fault_works import WORKS
 from tests.kill_kit import check
-from tests.traces_kit import POSTGRES, postgres_url
+from tests.traces_kit import POSTGRES, asked, postgres_url
 
 ALL = os.environ.get("BURNISH_FAULTS") == "all"
 SEED = int(os.environ.get("BURNISH_KILL_SEED", "0"))
@@ -98,11 +98,7 @@ class Trial:
         return self.log.read_text().splitlines()
 
     def query(self, sql: str, *values: object) -> list:
-        names = [f"v{i}" for i in range(len(values))]
-        for name in names:
-            sql = sql.replace("?", f":{name}", 1)
-        with self.engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(sql), dict(zip(names, values, strict=True)))]
+        return asked(self.engine, sql, *values)
 
     def left(self) -> list[str] | None:
         """Runs that are not done; None if none was stored yet."""

@@ -31,6 +31,7 @@ from burnish.traces.audit import audit
 from burnish.traces.commit import Transaction
 from tests import postgres_kit
 from tests.kill_kit import answers, check_facts, tree
+from tests.traces_kit import asked
 
 SETTINGS = {"verifier": {"name": "numeric", "expected": 2}, "n": 6, "stop_at_pass": False, "width": 2}
 BUDGET = {"calls": 100, "output_tokens": 100_000}
@@ -45,11 +46,7 @@ class Batch:
         self._reads = create_engine(url, poolclass=NullPool)
 
     def query(self, sql: str, *values: object) -> list:
-        names = [f"v{i}" for i in range(len(values))]
-        for name in names:
-            sql = sql.replace("?", f":{name}", 1)
-        with self._reads.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(sql), dict(zip(names, values, strict=True)))]
+        return asked(self._reads, sql, *values)
 
     def session(self, midway: Callable[[Session], Any] | None = None, latency: float = 0.01) -> Session:
         """A session whose engine calls `midway` once, when half of all requests have come."""

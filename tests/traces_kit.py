@@ -120,3 +120,12 @@ def numbers(store: Store, run_id: str) -> list[int]:
 
 def gapless(found: list[int]) -> bool:
     return found == list(range(1, len(found) + 1))
+
+
+def asked(engine, sql, *values):
+    """Rows that plain SQL selects, with a `?` for each value."""
+    names = [f"v{i}" for i in range(len(values))]
+    for name in names:
+        sql = sql.replace("?", f":{name}", 1)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(sql), dict(zip(names, values, strict=True)))]
